@@ -1,0 +1,20 @@
+//! From ids to batches.
+//!
+//! The ids of the whole text are kept once, as small as the vocabulary allows; windows and streams
+//! are only places in it. A batch is copied out when its turn comes.
+
+mod batch;
+mod corpus;
+mod epoch;
+mod ids;
+mod prefetch;
+mod shuffle;
+mod split;
+
+pub use batch::{Batch, Start};
+pub use corpus::Corpus;
+pub use epoch::{BatchPlan, Sampling, Target};
+pub use ids::{TokenId, TokenIds};
+pub use prefetch::Prefetch;
+pub use shuffle::ShuffleBuffer;
+pub use split::{Part, Parts, Split};

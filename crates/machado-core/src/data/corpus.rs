@@ -1,0 +1,50 @@
+//! A whole text as ids, and its parts.
+
+use std::ops::Range;
+
+use super::ids::TokenIds;
+use super::split::{Part, Parts, Split};
+use crate::error::{Error, Result};
+
+/// The ids of a text with its training, validation and test parts.
+#[derive(Debug)]
+pub struct Corpus {
+    ids: TokenIds,
+    parts: Parts,
+    fingerprint: u64,
+}
+
+impl Corpus {
+    /// Splits the ids of a text.
+    ///
+    /// # Errors
+    /// If there are no ids, or fewer than the split asks for.
+    pub fn new(ids: TokenIds, split: &Split) -> Result<Self> {
+        if ids.is_empty() {
+            return Err(Error::EmptyText { after: String::new() });
+        }
+        let parts = split.parts(ids.len())?;
+        let fingerprint = ids.fingerprint();
+        Ok(Self { ids, parts, fingerprint })
+    }
+
+    /// All ids.
+    pub fn ids(&self) -> &TokenIds {
+        &self.ids
+    }
+
+    /// The places of the parts.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The place of one part.
+    pub fn range(&self, part: Part) -> Range<usize> {
+        self.parts.range(part)
+    }
+
+    /// Tells whether a text is this one; see [`TokenIds::fingerprint`].
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}

@@ -1,0 +1,11 @@
+//! machado core.
+pub mod data;
+pub mod error;
+pub mod layers;
+pub mod math;
+pub mod model;
+pub mod optimizer;
+pub mod params;
+pub mod rng;
+pub mod text;
+pub mod tokenizer;

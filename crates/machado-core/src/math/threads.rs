@@ -1,0 +1,93 @@
+//! Threads: the only place where the crate's arithmetic is spread over several of them.
+//!
+//! Work is cut into pieces that do not depend on the number of threads, and each piece writes its
+//! own output. So one thread and sixteen give the same bytes.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::simd::VectorUnit;
+use crate::error::{Error, Result};
+
+/// What a computation may use: a vector unit and a number of threads.
+#[derive(Clone, Debug)]
+pub struct Compute {
+    unit: VectorUnit,
+    /// `None` for one thread: then nothing is ever spawned.
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+impl Compute {
+    /// `threads` threads that use `unit`.
+    ///
+    /// # Errors
+    /// If `threads` is 0 or the system refuses to start them.
+    pub fn new(threads: usize, unit: VectorUnit) -> Result<Self> {
+        if threads == 0 {
+            return Err(Error::OutOfRange {
+                what: "the number of threads".into(),
+                expected: "at least 1".into(),
+                found: "0".into(),
+            });
+        }
+        let pool = if threads == 1 {
+            None
+        } else {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .thread_name(|index| format!("machado-{index}"))
+                .build()
+                .map_err(|source| Error::Threads { threads, source })?;
+            Some(Arc::new(pool))
+        };
+        Ok(Self { unit, pool })
+    }
+
+    /// One thread with the widest vector unit.
+    pub fn single() -> Self {
+        Self { unit: VectorUnit::detect(), pool: None }
+    }
+
+    /// The vector unit.
+    pub fn unit(&self) -> VectorUnit {
+        self.unit
+    }
+
+    /// The number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
+    /// Calls `work` once for each item, on any thread, and returns when all are done.
+    pub fn for_each<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync + Send) {
+        match &self.pool {
+            Some(pool) if items.len() > 1 => {
+                // One item a task: items are few and large.
+                pool.install(|| items.par_iter_mut().with_max_len(1).for_each(work));
+            }
+            _ => items.iter_mut().for_each(work),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_visited_once_with_any_number_of_threads() {
+        for threads in 1..=3 {
+            let compute = Compute::new(threads, VectorUnit::detect()).expect("threads start");
+            assert_eq!(compute.threads(), threads);
+            let mut items = vec![0; 17];
+            compute.for_each(&mut items, |item| *item += 1);
+            assert_eq!(items, vec![1; 17]);
+        }
+    }
+
+    #[test]
+    fn zero_threads_is_an_error() {
+        assert!(Compute::new(0, VectorUnit::detect()).is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! A language model: a stack of layers read from a config, and its weights.
+//!
+//! [`Model`] is what is kept in files. [`Engine`] trains and evaluates: given ids, it returns the
+//! loss and the gradients. [`Streams`] reads texts token by token and says what may come next.
+
+mod block;
+mod config;
+mod engine;
+mod network;
+mod streams;
+
+pub use config::{LayerConfig, LayerSummary, ModelConfig};
+pub use engine::{Engine, StepKey};
+pub use network::Network;
+pub use streams::Streams;
+
+use crate::error::Result;
+use crate::params::ParameterTable;
+use crate::tokenizer::Tokenizer;
+
+/// A config, the tokenizer that gives its ids, and its weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The stack of layers.
+    pub config: ModelConfig,
+    /// Between text and ids.
+    pub tokenizer: Tokenizer,
+    /// All weights, in the order of [`ModelConfig::parameters`].
+    pub weights: Vec<f32>,
+}
+
+impl Model {
+    /// A model with first weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// If the layers do not fit together.
+    pub fn new(config: ModelConfig, tokenizer: Tokenizer, seed: u64) -> Result<Self> {
+        let table = config.parameters(tokenizer.vocabulary_size())?;
+        Ok(Self { config, tokenizer, weights: table.initial_values(seed) })
+    }
+
+    /// The table of its weights.
+    ///
+    /// # Errors
+    /// If the layers do not fit together.
+    pub fn parameters(&self) -> Result<ParameterTable> {
+        self.config.parameters(self.tokenizer.vocabulary_size())
+    }
+}

@@ -1,0 +1,178 @@
+//! Some rows of a batch on their way through the network and back.
+
+use super::network::Network;
+use crate::data::{Batch, Start, Target};
+use crate::layers::{BlockShape, Input, Mode, Pass};
+use crate::math::simd::VectorUnit;
+use crate::math::softmax::{LossSum, cross_entropy_gradient, softmax_cross_entropy};
+
+/// The rows of a block; a batch is cut into blocks of so many, whatever the number of threads.
+pub(super) const ROWS_PER_BLOCK: usize = 8;
+
+/// Everything that one block needs. Its buffers are used again for the next batch.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    shape: BlockShape,
+    /// `[T, B]`.
+    ids: Vec<u32>,
+    /// The tokens to predict: `[T, B]`, or `[1, B]` for [`Target::Last`].
+    targets: Vec<u32>,
+    target: Target,
+    passes: Vec<Pass>,
+    /// For each layer `[B, S]`.
+    states: Vec<Vec<f32>>,
+    d_output: Vec<f32>,
+    d_input: Vec<f32>,
+}
+
+impl Block {
+    pub(super) fn new(network: &Network) -> Self {
+        Self {
+            shape: BlockShape { time: 0, rows: 0 },
+            ids: Vec::new(),
+            targets: Vec::new(),
+            target: Target::All,
+            passes: network.layers().iter().map(|layer| layer.new_pass()).collect(),
+            states: vec![Vec::new(); network.layers().len()],
+            d_output: Vec::new(),
+            d_input: Vec::new(),
+        }
+    }
+
+    /// Takes over the rows of a batch from `first` on, time-major.
+    pub(super) fn set_batch(
+        &mut self,
+        network: &Network,
+        batch: &Batch,
+        first: usize,
+        target: Target,
+    ) {
+        let rows = ROWS_PER_BLOCK.min(batch.rows - first);
+        self.set_shape(network, BlockShape { time: batch.time, rows });
+        if batch.start == Start::Fresh {
+            self.clear_states();
+        }
+        self.target = target;
+        self.targets.clear();
+        for t in 0..batch.time {
+            for row in first..first + rows {
+                self.ids.push(batch.row(row)[t]);
+                if target == Target::All || t + 1 == batch.time {
+                    self.targets.push(batch.row(row)[t + 1]);
+                }
+            }
+        }
+    }
+
+    /// Takes over ids `[T, B]` of which only the last step's output is wanted.
+    pub(super) fn set_ids(&mut self, network: &Network, ids: &[u32], rows: usize) {
+        self.set_shape(network, BlockShape { time: ids.len() / rows, rows });
+        self.target = Target::Last;
+        self.ids.extend_from_slice(ids);
+    }
+
+    fn set_shape(&mut self, network: &Network, shape: BlockShape) {
+        self.shape = shape;
+        self.ids.clear();
+        for (state, layer) in self.states.iter_mut().zip(network.layers()) {
+            state.resize(shape.rows * layer.state_dim(), 0.0);
+        }
+    }
+
+    pub(super) fn clear_states(&mut self) {
+        self.states.iter_mut().for_each(|state| state.fill(0.0));
+    }
+
+    /// The state of each layer, `[B, S]`.
+    pub(super) fn states(&self) -> &[Vec<f32>] {
+        &self.states
+    }
+
+    pub(super) fn states_mut(&mut self) -> &mut [Vec<f32>] {
+        &mut self.states
+    }
+
+    /// Computes the logits.
+    pub(super) fn forward(&mut self, network: &Network, mode: Mode) {
+        for (i, layer) in network.layers().iter().enumerate() {
+            let head = self.head(network, i);
+            let (before, rest) = self.passes.split_at_mut(i);
+            let (input, shape) = layer_input(before, &self.ids, self.shape, head);
+            layer.forward(shape, mode, input, &mut self.states[i], &mut rest[0]);
+        }
+    }
+
+    /// The logits, `[T, B, V]`, or `[1, B, V]` for the last step only.
+    pub(super) fn logits(&self) -> &[f32] {
+        self.passes[self.passes.len() - 1].output()
+    }
+
+    /// Turns the logits into probabilities and compares them with the targets.
+    pub(super) fn loss(&mut self, network: &Network, unit: VectorUnit) -> LossSum {
+        let last = self.passes.len() - 1;
+        let logits = self.passes[last].output_mut();
+        softmax_cross_entropy(unit, logits, &self.targets, network.vocabulary_size())
+    }
+
+    /// The way back, after [`loss`](Self::loss), for the gradient of `scale · Σ nats`.
+    pub(super) fn backward(&mut self, network: &Network, scale: f32) {
+        let vocabulary_size = network.vocabulary_size();
+        self.d_output.clear();
+        let probabilities = self.passes[self.passes.len() - 1].output();
+        self.d_output.extend_from_slice(probabilities);
+        cross_entropy_gradient(&mut self.d_output, &self.targets, vocabulary_size, scale);
+        for (i, layer) in network.layers().iter().enumerate().rev() {
+            let head = self.head(network, i);
+            let (before, rest) = self.passes.split_at_mut(i);
+            let (_, shape) = layer_input(before, &self.ids, self.shape, head);
+            let whole = before.last().map_or(0, |pass| pass.output().len());
+            self.d_input.clear();
+            self.d_input.resize(whole, 0.0);
+            // Where only the last step was computed, the steps before get no gradient.
+            let seen = whole - whole / self.shape.time.max(1) * shape.time;
+            layer.backward(shape, &mut rest[0], &self.d_output, &mut self.d_input[seen..]);
+            std::mem::swap(&mut self.d_output, &mut self.d_input);
+        }
+    }
+
+    /// Adds this block's part of the gradient of one weight, for some of its rows.
+    pub(super) fn add_weight_gradient(
+        &self,
+        network: &Network,
+        (layer, weight): (usize, usize),
+        rows: std::ops::Range<usize>,
+        out: &mut [f32],
+    ) {
+        let head = self.head(network, layer);
+        let (input, _) = layer_input(&self.passes[..layer], &self.ids, self.shape, head);
+        let pass = &self.passes[layer];
+        network.layers()[layer].add_weight_gradient(weight, rows, input, pass, out);
+    }
+
+    /// Whether layer `i` is the last one and computes the last step only.
+    fn head(&self, network: &Network, i: usize) -> Target {
+        let last = i + 1 == network.layers().len();
+        if last { self.target } else { Target::All }
+    }
+}
+
+/// What goes into a layer, given the passes of those before it.
+fn layer_input<'a>(
+    before: &'a [Pass],
+    ids: &'a [u32],
+    shape: BlockShape,
+    target: Target,
+) -> (Input<'a>, BlockShape) {
+    let Some(pass) = before.last() else {
+        return (Input::Ids(ids), shape);
+    };
+    let output = pass.output();
+    match target {
+        Target::All => (Input::Values(output), shape),
+        Target::Last => {
+            let step = output.len() / shape.time.max(1);
+            let shape = BlockShape { time: 1, ..shape };
+            (Input::Values(&output[output.len() - step..]), shape)
+        }
+    }
+}

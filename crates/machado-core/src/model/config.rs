@@ -1,0 +1,250 @@
+//! Which layers a model has.
+
+use serde::{Deserialize, Serialize};
+
+use super::network::Network;
+use crate::error::{Error, Result};
+use crate::layers::Activation;
+use crate::math::simd::VectorUnit;
+use crate::params::ParameterTable;
+
+/// The largest width of a layer. Wider ones are a slip of the keyboard, not a model for a CPU.
+const MAX_WIDTH: usize = 16_384;
+
+/// One layer; the names are Keras'.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum LayerConfig {
+    /// A row of a table for each token; always the first layer, and only there.
+    Embedding {
+        /// Values per token.
+        output_dim: usize,
+    },
+    /// A causal convolution over time.
+    Conv1d {
+        /// Outputs.
+        filters: usize,
+        /// Steps that each output sees: its own and those before.
+        kernel_size: usize,
+        /// Applied to each output.
+        #[serde(default)]
+        activation: Activation,
+    },
+    /// A gated recurrent unit, as in Keras with `reset_after=True` (its default): the reset gate
+    /// is applied after the recurrent product.
+    Gru {
+        /// Units, the size of the state.
+        units: usize,
+    },
+    /// Switches off a random share of the values while training.
+    Dropout {
+        /// The share, from 0 to less than 1.
+        rate: f64,
+    },
+    /// A fully connected layer; the last one has `activation = "softmax"` and no `units`, since it
+    /// has one for each token.
+    Dense {
+        /// Outputs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        units: Option<usize>,
+        /// Applied to each output.
+        #[serde(default)]
+        activation: Activation,
+    },
+}
+
+impl LayerConfig {
+    /// Its type, as in a config.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Embedding { .. } => "embedding",
+            Self::Conv1d { .. } => "conv1d",
+            Self::Gru { .. } => "gru",
+            Self::Dropout { .. } => "dropout",
+            Self::Dense { .. } => "dense",
+        }
+    }
+}
+
+/// The stack of layers, from the token ids to the logits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The layers in their order.
+    pub layers: Vec<LayerConfig>,
+}
+
+/// One line of a summary like Keras'.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerSummary {
+    /// Its name: the type, with `_1`, `_2`, … for repetitions.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub layer_type: &'static str,
+    /// Rows, time steps (both left open) and channels.
+    pub output_shape: [Option<usize>; 3],
+    /// Values of its weights.
+    pub parameters: usize,
+}
+
+impl ModelConfig {
+    /// Checks that the layers fit together.
+    ///
+    /// # Errors
+    /// If they do not; the error names the layer.
+    pub fn check(&self) -> Result<()> {
+        let count = self.layers.len();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let problem = match (i == 0, i + 1 == count, layer) {
+                (true, _, LayerConfig::Embedding { .. }) if count > 1 => check_sizes(layer),
+                (true, ..) => Some("a model begins with an embedding and ends with a dense".into()),
+                (_, _, LayerConfig::Embedding { .. }) => {
+                    Some("an embedding can only be the first layer".into())
+                }
+                (_, true, LayerConfig::Dense { units: None, activation: Activation::Softmax }) => {
+                    None
+                }
+                (_, true, _) => Some(
+                    "the last layer must be a dense with activation = \"softmax\" and no units \
+                     (it has one for each token)"
+                        .into(),
+                ),
+                _ => check_sizes(layer),
+            };
+            if let Some(problem) = problem {
+                let layer = layer.type_name().to_owned();
+                return Err(Error::Layers { number: i + 1, layer, problem });
+            }
+        }
+        if count == 0 {
+            return Err(Error::OutOfRange {
+                what: "the number of layers".into(),
+                expected: "at least 2 (an embedding and a dense)".into(),
+                found: "0".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The table of all weights for a vocabulary of this size.
+    ///
+    /// # Errors
+    /// If the layers do not fit together.
+    pub fn parameters(&self, vocabulary_size: usize) -> Result<ParameterTable> {
+        Ok(Network::new(self, vocabulary_size, VectorUnit::detect())?.table().clone())
+    }
+
+    /// The names of the layers, as Keras gives them.
+    pub fn layer_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for (i, layer) in self.layers.iter().enumerate() {
+            let kind = layer.type_name();
+            let before = self.layers[..i].iter().filter(|l| l.type_name() == kind).count();
+            names.push(if before == 0 { kind.to_owned() } else { format!("{kind}_{before}") });
+        }
+        names
+    }
+
+    /// One line for each layer.
+    ///
+    /// # Errors
+    /// If the layers do not fit together.
+    pub fn summary(&self, vocabulary_size: usize) -> Result<Vec<LayerSummary>> {
+        let network = Network::new(self, vocabulary_size, VectorUnit::detect())?;
+        let lines = self.layer_names().into_iter().zip(&self.layers).zip(network.layers());
+        Ok(lines
+            .map(|((name, config), layer)| LayerSummary {
+                name,
+                layer_type: config.type_name(),
+                output_shape: [None, None, Some(layer.output_dim())],
+                parameters: layer.parameters().iter().map(|spec| spec.size()).sum(),
+            })
+            .collect())
+    }
+}
+
+fn check_sizes(layer: &LayerConfig) -> Option<String> {
+    let check = |name: &str, value: usize| {
+        let fits = (1..=MAX_WIDTH).contains(&value);
+        (!fits).then(|| format!("{name} must be from 1 to {MAX_WIDTH}, not {value}"))
+    };
+    match *layer {
+        LayerConfig::Embedding { output_dim } => check("output_dim", output_dim),
+        LayerConfig::Conv1d { filters, kernel_size, activation } => check("filters", filters)
+            .or_else(|| check("kernel_size", kernel_size))
+            .or_else(|| check_activation(activation)),
+        LayerConfig::Gru { units } => check("units", units),
+        LayerConfig::Dropout { rate } => (!(0.0..1.0).contains(&rate))
+            .then(|| format!("rate must be from 0 to less than 1, not {rate}")),
+        LayerConfig::Dense { units: Some(units), activation } => {
+            check("units", units).or_else(|| check_activation(activation))
+        }
+        LayerConfig::Dense { units: None, .. } => Some("units is missing".into()),
+    }
+}
+
+fn check_activation(activation: Activation) -> Option<String> {
+    (activation == Activation::Softmax)
+        .then(|| "activation = \"softmax\" is for the last layer only".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tutorial() -> ModelConfig {
+        ModelConfig {
+            layers: vec![
+                LayerConfig::Embedding { output_dim: 16 },
+                LayerConfig::Conv1d { filters: 32, kernel_size: 3, activation: Activation::Relu },
+                LayerConfig::Gru { units: 128 },
+                LayerConfig::Dense { units: None, activation: Activation::Softmax },
+            ],
+        }
+    }
+
+    /// For 86 characters: 86·16 + (3·16·32 + 32) + (32·384 + 128·384 + 2·384) + (128·86 + 86).
+    #[test]
+    fn the_summary_of_the_tutorial_counts_as_keras_does() {
+        let lines = tutorial().summary(86).expect("a model");
+        let parameters: Vec<usize> = lines.iter().map(|line| line.parameters).collect();
+        assert_eq!(parameters, [1376, 1568, 62_208, 11_094]);
+        assert_eq!(lines[3].output_shape, [None, None, Some(86)]);
+    }
+
+    #[test]
+    fn repeated_layers_are_numbered_as_in_keras() {
+        let mut config = tutorial();
+        config.layers.insert(3, LayerConfig::Gru { units: 64 });
+        config.layers.insert(4, LayerConfig::Gru { units: 64 });
+        assert_eq!(config.layer_names(), ["embedding", "conv1d", "gru", "gru_1", "gru_2", "dense"]);
+    }
+
+    fn check_problem(change: impl Fn(&mut Vec<LayerConfig>), expected: &str) {
+        let mut config = tutorial();
+        change(&mut config.layers);
+        let message = config.check().expect_err("layers that do not fit").to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_named() {
+        assert!(tutorial().check().is_ok());
+        check_problem(|layers| drop(layers.remove(0)), "layer 1 (conv1d)");
+        check_problem(|layers| drop(layers.pop()), "layer 3 (gru): the last layer must be a dense");
+        check_problem(|layers| layers.clear(), "the number of layers");
+        check_problem(|layers| layers[2] = LayerConfig::Gru { units: 0 }, "units must be from 1");
+        check_problem(|layers| layers[2] = LayerConfig::Dropout { rate: 1.0 }, "rate must be");
+        check_problem(
+            |layers| layers[2] = LayerConfig::Embedding { output_dim: 4 },
+            "only be the first layer",
+        );
+        check_problem(
+            |layers| {
+                layers[2] = LayerConfig::Dense { units: Some(5), activation: Activation::Softmax };
+            },
+            "for the last layer only",
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! Reading texts token by token, with the state kept: what generating and predicting do.
+
+use super::Model;
+use super::block::Block;
+use super::network::Network;
+use crate::error::Result;
+use crate::layers::Mode;
+use crate::math::simd::VectorUnit;
+
+/// Some texts read side by side.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    network: Network,
+    block: Block,
+    rows: usize,
+}
+
+impl Streams {
+    /// One text, nothing of it read yet.
+    ///
+    /// # Errors
+    /// If the layers do not fit together.
+    pub fn new(model: &Model, unit: VectorUnit) -> Result<Self> {
+        let mut network = Network::new(&model.config, model.tokenizer.vocabulary_size(), unit)?;
+        network.load(&model.weights);
+        let block = Block::new(&network);
+        Ok(Self { network, block, rows: 1 })
+    }
+
+    /// The number of texts.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Goes on with `rows` copies of the text read so far.
+    ///
+    /// # Panics
+    /// If there is more than one text already.
+    pub fn fork(&mut self, rows: usize) {
+        assert_eq!(self.rows, 1, "only a single text can be copied");
+        for state in self.block.states_mut() {
+            *state = state.repeat(rows);
+        }
+        self.rows = rows;
+    }
+
+    /// Reads the next tokens, `ids: [T, B]`; returns the logits after the last step, `[B, V]`.
+    ///
+    /// # Panics
+    /// If `ids` is empty or no whole number of steps, or an id is outside the vocabulary.
+    pub fn read(&mut self, ids: &[u32]) -> &[f32] {
+        assert!(
+            !ids.is_empty() && ids.len().is_multiple_of(self.rows),
+            "{} ids for {} texts",
+            ids.len(),
+            self.rows
+        );
+        self.block.set_ids(&self.network, ids, self.rows);
+        self.block.forward(&self.network, Mode::Inference);
+        self.block.logits()
+    }
+
+    /// Forgets what was read.
+    pub fn clear(&mut self) {
+        self.block.clear_states();
+    }
+}

@@ -1,0 +1,104 @@
+//! Between text and token ids.
+//!
+//! Ids run from 0 without gaps, the most frequent token first.
+
+mod char;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::char::{CharCounter, CharTokenizer};
+use crate::data::TokenIds;
+use crate::error::Result;
+
+/// Turns text into ids and back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Tokenizer {
+    /// One token per character.
+    Char(CharTokenizer),
+}
+
+/// What to do with a character that is not in the vocabulary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPolicy {
+    /// Leave it out, and count it.
+    #[default]
+    Skip,
+    /// Stop with an error that names it.
+    Error,
+}
+
+/// A text being encoded piece by piece: the ids so far and what was left out.
+#[derive(Debug)]
+pub struct Encoding {
+    /// The ids.
+    pub ids: TokenIds,
+    /// What to do with unknown characters.
+    pub policy: UnknownPolicy,
+    /// `prompt` or `text`, for messages.
+    pub source_name: &'static str,
+    /// Characters read.
+    pub characters: u64,
+    /// The unknown characters that were left out, in order of appearance, and how often.
+    pub skipped: Vec<(char, u64)>,
+}
+
+impl Encoding {
+    fn skip(&mut self, character: char) {
+        match self.skipped.iter_mut().find(|(known, _)| *known == character) {
+            Some((_, count)) => *count += 1,
+            None => self.skipped.push((character, 1)),
+        }
+    }
+}
+
+impl Tokenizer {
+    /// The number of tokens, `V`.
+    pub fn vocabulary_size(&self) -> usize {
+        match self {
+            Self::Char(tokenizer) => tokenizer.vocabulary().len(),
+        }
+    }
+
+    /// Its kind, as in `--tokenizer char`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Char(_) => "char",
+        }
+    }
+
+    /// An encoding to which [`encode_piece`](Self::encode_piece) appends.
+    pub fn encoding(&self, policy: UnknownPolicy, source_name: &'static str) -> Encoding {
+        let ids = TokenIds::for_vocabulary(self.vocabulary_size());
+        Encoding { ids, policy, source_name, characters: 0, skipped: Vec::new() }
+    }
+
+    /// Appends the ids of a piece of text.
+    ///
+    /// # Errors
+    /// If a character is not in the vocabulary and the policy says that this is an error.
+    pub fn encode_piece(&self, text: &str, encoding: &mut Encoding) -> Result<()> {
+        match self {
+            Self::Char(tokenizer) => tokenizer.encode_piece(text, encoding),
+        }
+    }
+
+    /// The text of some ids.
+    ///
+    /// # Panics
+    /// If an id is outside the vocabulary.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        ids.iter().map(|&id| self.token(id)).collect()
+    }
+
+    /// The text of one token.
+    ///
+    /// # Panics
+    /// If `id` is outside the vocabulary.
+    pub fn token(&self, id: u32) -> String {
+        match self {
+            Self::Char(tokenizer) => tokenizer.vocabulary()[id as usize].to_string(),
+        }
+    }
+}

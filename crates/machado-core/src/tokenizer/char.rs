@@ -1,0 +1,225 @@
+//! One token per character (Unicode scalar value), as the tutorial's `TextVectorization`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Encoding, UnknownPolicy};
+use crate::data::{TokenId, TokenIds};
+use crate::error::{Error, Result};
+
+/// Counts the characters of a text.
+#[derive(Clone, Debug, Default)]
+pub struct CharCounter {
+    counts: CharMap<u64>,
+    /// In order of first appearance.
+    seen: Vec<char>,
+    total: u64,
+}
+
+impl CharCounter {
+    /// Counts the characters of one more piece of text.
+    pub fn add(&mut self, text: &str) {
+        for c in text.chars() {
+            let count = self.counts.entry(c);
+            if *count == 0 {
+                self.seen.push(c);
+            }
+            *count += 1;
+            self.total += 1;
+        }
+    }
+
+    /// All characters counted, with repetitions.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The tokenizer for the counted text: characters by falling frequency; of equally frequent
+    /// ones the higher code point first, which is the order that Keras' `TextVectorization` gives.
+    pub fn tokenizer(&self) -> CharTokenizer {
+        let mut vocabulary = self.seen.clone();
+        vocabulary.sort_by_key(|&c| std::cmp::Reverse((self.counts.at(c), c)));
+        CharTokenizer::from(vocabulary)
+    }
+}
+
+/// A vocabulary of characters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Vocabulary", into = "Vocabulary")]
+pub struct CharTokenizer {
+    vocabulary: Vec<char>,
+    /// Id + 1 of each character, 0 for unknown ones.
+    ids: CharMap<u32>,
+}
+
+/// How a [`CharTokenizer`] is written to files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Vocabulary {
+    vocabulary: Vec<char>,
+}
+
+impl From<Vec<char>> for CharTokenizer {
+    /// The tokenizer whose ids are places in `vocabulary`.
+    fn from(vocabulary: Vec<char>) -> Self {
+        let mut ids = CharMap::default();
+        for (&c, id) in vocabulary.iter().zip(1..) {
+            *ids.entry(c) = id;
+        }
+        Self { vocabulary, ids }
+    }
+}
+
+impl From<Vocabulary> for CharTokenizer {
+    fn from(file: Vocabulary) -> Self {
+        Self::from(file.vocabulary)
+    }
+}
+
+impl From<CharTokenizer> for Vocabulary {
+    fn from(tokenizer: CharTokenizer) -> Self {
+        Self { vocabulary: tokenizer.vocabulary }
+    }
+}
+
+impl PartialEq for CharTokenizer {
+    fn eq(&self, other: &Self) -> bool {
+        self.vocabulary == other.vocabulary
+    }
+}
+
+impl CharTokenizer {
+    /// The characters in the order of their ids.
+    pub fn vocabulary(&self) -> &[char] {
+        &self.vocabulary
+    }
+
+    /// The id of a character.
+    pub fn id(&self, c: char) -> Option<u32> {
+        self.ids.at(c).checked_sub(1)
+    }
+
+    pub(super) fn encode_piece(&self, text: &str, encoding: &mut Encoding) -> Result<()> {
+        // The loop is compiled for each width of ids, so that the width is not looked up per token.
+        let mut ids = std::mem::take(&mut encoding.ids);
+        let result = match &mut ids {
+            TokenIds::U8(ids) => self.encode_to(text, ids, encoding),
+            TokenIds::U16(ids) => self.encode_to(text, ids, encoding),
+            TokenIds::U32(ids) => self.encode_to(text, ids, encoding),
+        };
+        encoding.ids = ids;
+        result
+    }
+
+    fn encode_to<Id: TokenId>(
+        &self,
+        text: &str,
+        ids: &mut Vec<Id>,
+        encoding: &mut Encoding,
+    ) -> Result<()> {
+        for c in text.chars() {
+            encoding.characters += 1;
+            match self.id(c) {
+                Some(id) => ids.push(Id::from_u32(id)),
+                None if encoding.policy == UnknownPolicy::Skip => encoding.skip(c),
+                None => {
+                    return Err(Error::UnknownCharacter {
+                        character: c,
+                        code: c.into(),
+                        position: encoding.characters,
+                        source_name: encoding.source_name,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A table by character: an array of pages, of which only those in use exist. Faster than a hash
+/// map, and a few kilobytes for an ordinary text.
+#[derive(Clone, Debug)]
+struct CharMap<T> {
+    /// Page number + 1 of each block of 256 code points, 0 for none.
+    directory: Vec<u16>,
+    pages: Vec<[T; 256]>,
+}
+
+impl<T> Default for CharMap<T> {
+    fn default() -> Self {
+        Self { directory: vec![0; (char::MAX as usize >> 8) + 1], pages: Vec::new() }
+    }
+}
+
+impl<T: Copy + Default> CharMap<T> {
+    fn at(&self, c: char) -> T {
+        match self.directory[c as usize >> 8] {
+            0 => T::default(),
+            page => self.pages[usize::from(page) - 1][c as usize & 0xff],
+        }
+    }
+
+    fn entry(&mut self, c: char) -> &mut T {
+        let page = &mut self.directory[c as usize >> 8];
+        if *page == 0 {
+            self.pages.push([T::default(); 256]);
+            *page = self.pages.len() as u16;
+        }
+        &mut self.pages[usize::from(*page) - 1][c as usize & 0xff]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokenizer::Tokenizer;
+
+    fn tokenizer(text: &str) -> Tokenizer {
+        let mut counter = CharCounter::default();
+        counter.add(text);
+        Tokenizer::Char(counter.tokenizer())
+    }
+
+    fn encode(tokenizer: &Tokenizer, text: &str, policy: UnknownPolicy) -> Result<Encoding> {
+        let mut encoding = tokenizer.encoding(policy, "text");
+        tokenizer.encode_piece(text, &mut encoding)?;
+        Ok(encoding)
+    }
+
+    #[test]
+    fn ids_follow_falling_frequency() {
+        // a: 5, b: 2, r: 2, c: 1, d: 1; of equals the higher code point first.
+        let tokenizer = tokenizer("abracadabra");
+        assert_eq!(tokenizer.decode(&[0, 1, 2, 3, 4]), "arbdc");
+        assert_eq!(tokenizer.vocabulary_size(), 5);
+    }
+
+    #[test]
+    fn text_of_any_script_comes_back() {
+        let text = "Olá, 世界! 🎻\n\tΣίσυφος";
+        let tokenizer = tokenizer(text);
+        let encoding = encode(&tokenizer, text, UnknownPolicy::Error).expect("all known");
+        assert_eq!(tokenizer.decode(&encoding.ids.to_vec()), text);
+    }
+
+    #[test]
+    fn unknown_characters_are_skipped_and_counted() {
+        let encoding = encode(&tokenizer("abc"), "axbx?c", UnknownPolicy::Skip).expect("skipped");
+        assert_eq!(encoding.ids.len(), 3);
+        assert_eq!(encoding.skipped, [('x', 2), ('?', 1)]);
+    }
+
+    #[test]
+    fn an_unknown_character_can_be_an_error_that_says_where() {
+        let error = encode(&tokenizer("abc"), "abç", UnknownPolicy::Error).expect_err("unknown");
+        let message = error.to_string();
+        assert!(message.contains("'ç' (U+00E7) at character 3"), "{message}");
+    }
+
+    #[test]
+    fn a_tokenizer_survives_json() {
+        let tokenizer = tokenizer("não é \"fácil\"\n");
+        let json = serde_json::to_string(&tokenizer).expect("serializable");
+        let back: Tokenizer = serde_json::from_str(&json).expect("what was written");
+        assert_eq!(back, tokenizer);
+        assert!(json.starts_with(r#"{"type":"char","vocabulary":["#), "{json}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Each gradient written by hand against the slope of the loss, for every weight of small models.
+
+use machado_core::data::{Batch, Start, Target};
+use machado_core::layers::Activation;
+use machado_core::math::simd::VectorUnit;
+use machado_core::math::threads::Compute;
+use machado_core::model::{Engine, LayerConfig, ModelConfig, StepKey};
+use machado_core::rng::{Purpose, Rng};
+
+const VOCABULARY: usize = 7;
+
+/// Random windows; more rows than one block has, so that blocks are summed too.
+fn batch(rows: usize, time: usize, start: Start) -> Batch {
+    let mut rng = Rng::new(5, Purpose::Shuffle, 0);
+    let windows = (0..rows * (time + 1)).map(|_| rng.below(VOCABULARY as u64) as u32).collect();
+    Batch { windows, rows, time, start }
+}
+
+fn weights(engine: &Engine) -> Vec<f32> {
+    let mut rng = Rng::new(9, Purpose::Weights, 0);
+    (0..engine.network().table().len()).map(|_| (0.5 * rng.normal()) as f32).collect()
+}
+
+fn check(layers: Vec<LayerConfig>, target: Target, batches: &[Batch]) {
+    let config = ModelConfig { layers };
+    let compute = Compute::new(2, VectorUnit::detect()).unwrap();
+    let mut engine = Engine::new(&config, VOCABULARY, compute).unwrap();
+    let mut weights = weights(&engine);
+    let key = StepKey { seed: 3, step: 4 };
+    let (last, before) = batches.split_last().unwrap();
+    // The loss of the last batch, after the ones before have left their state.
+    let mut loss_and_gradients = |weights: &[f32]| {
+        engine.load(weights);
+        let mut gradients = vec![0.0; weights.len()];
+        before.iter().for_each(|batch| drop(engine.evaluate(batch, target)));
+        let loss = engine.gradients(last, target, key, &mut gradients).loss();
+        (loss, gradients)
+    };
+    let (_, gradients) = loss_and_gradients(&weights);
+    let h = 2e-3f32;
+    let mut largest = 0f64;
+    for i in 0..weights.len() {
+        let kept = weights[i];
+        // Through a state that came in no gradient flows: only the last batch's part counts, so
+        // weights are changed for all batches only where nothing came in.
+        weights[i] = kept + h;
+        let above = loss_and_gradients(&weights).0;
+        weights[i] = kept - h;
+        let below = loss_and_gradients(&weights).0;
+        weights[i] = kept;
+        let slope = (above - below) / (2.0 * f64::from(h));
+        let difference = (slope - f64::from(gradients[i])).abs();
+        assert!(
+            difference < 1e-3 + 2e-2 * slope.abs(),
+            "weight {i}: gradient {} but slope {slope}",
+            gradients[i]
+        );
+        largest = largest.max(slope.abs());
+    }
+    assert!(largest > 0.01, "a check of zeros proves nothing");
+}
+
+fn dense() -> LayerConfig {
+    LayerConfig::Dense { units: None, activation: Activation::Softmax }
+}
+
+#[test]
+fn every_layer_in_one_stack() {
+    let layers = || {
+        vec![
+            LayerConfig::Embedding { output_dim: 3 },
+            // tanh, since relu has no slope at its corner.
+            LayerConfig::Conv1d { filters: 4, kernel_size: 3, activation: Activation::Tanh },
+            LayerConfig::Gru { units: 3 },
+            LayerConfig::Dropout { rate: 0.3 },
+            LayerConfig::Gru { units: 5 },
+            LayerConfig::Dense { units: Some(4), activation: Activation::Tanh },
+            dense(),
+        ]
+    };
+    check(layers(), Target::All, &[batch(11, 6, Start::Fresh)]);
+    check(layers(), Target::Last, &[batch(11, 6, Start::Fresh)]);
+}
+
+#[test]
+fn a_relu_convolution_wider_than_the_window() {
+    let layers = vec![
+        LayerConfig::Embedding { output_dim: 2 },
+        LayerConfig::Conv1d { filters: 6, kernel_size: 5, activation: Activation::Relu },
+        dense(),
+    ];
+    check(layers, Target::All, &[batch(3, 3, Start::Fresh)]);
+}
+
+#[test]
+fn a_convolution_of_width_one() {
+    let layers = vec![
+        LayerConfig::Embedding { output_dim: 2 },
+        LayerConfig::Conv1d { filters: 6, kernel_size: 1, activation: Activation::Linear },
+        dense(),
+    ];
+    check(layers, Target::All, &[batch(3, 4, Start::Fresh)]);
+}
+
+#[test]
+fn a_weight_with_more_rows_than_one_task_sums() {
+    let layers = vec![
+        LayerConfig::Embedding { output_dim: 2 },
+        LayerConfig::Dense { units: Some(37), activation: Activation::Tanh },
+        LayerConfig::Gru { units: 2 },
+        dense(),
+    ];
+    check(layers, Target::All, &[batch(9, 4, Start::Fresh)]);
+}
+
+#[test]
+fn with_a_state_carried_in() {
+    // The dense layer's weights have no part in the state that comes in, so their slope is exact;
+    // a model without recurrent weights before it would prove nothing, hence the convolution.
+    let layers = vec![LayerConfig::Embedding { output_dim: 3 }, dense()];
+    check(layers, Target::All, &[batch(3, 4, Start::Fresh), batch(3, 4, Start::Carried)]);
+}
