@@ -6,7 +6,6 @@
 mod batch;
 mod corpus;
 mod epoch;
-mod ids;
 mod prefetch;
 mod shuffle;
 mod split;
@@ -14,7 +13,6 @@ mod split;
 pub use batch::{Batch, Start};
 pub use corpus::Corpus;
 pub use epoch::{BatchPlan, Sampling, Target};
-pub use ids::{TokenId, TokenIds};
 pub use prefetch::Prefetch;
 pub use shuffle::ShuffleBuffer;
 pub use split::{Part, Parts, Split};

@@ -1,62 +1,155 @@
 //! From the bytes of a file to clean text: encoding, line ends, letters.
+//!
+//! A file is read twice in blocks of any size: once by a [`Detector`], once by a [`Decoder`]. So a
+//! text of a gigabyte never lies in memory as a whole.
 
 use std::borrow::Cow;
 
+use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Text decoded from a file's bytes.
-#[derive(Debug)]
-pub struct Decoded<'a> {
-    /// The text, without a byte order mark; borrowed from the bytes if they were UTF-8.
-    pub text: Cow<'a, str>,
-    /// The encoding's standard name, such as `UTF-8` or `windows-1252`.
-    pub encoding: &'static str,
-    /// Bytes (or groups of bytes) that mean nothing in that encoding; U+FFFD stands for them.
-    pub malformed: usize,
-}
-
-/// Recognises the encoding of `bytes` and decodes them.
-///
-/// A byte order mark decides; without one, what is UTF-8 is taken as UTF-8, also when a few bytes
-/// of it are broken; UTF-16 shows by its zero bytes; anything else is guessed from its letters.
-///
-/// # Errors
-/// If the bytes are no text.
-pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>> {
-    let (encoding, bytes) = match encoding_rs::Encoding::for_bom(bytes) {
-        Some((encoding, length)) => (Some(encoding), &bytes[length..]),
-        None => (utf16_without_mark(bytes), bytes),
-    };
-    let encoding = match encoding {
-        Some(encoding) => encoding,
-        None => {
-            check_not_binary(bytes)?;
-            match std::str::from_utf8(bytes) {
-                Ok(text) => {
-                    return Ok(Decoded {
-                        text: Cow::Borrowed(text),
-                        encoding: "UTF-8",
-                        malformed: 0,
-                    });
-                }
-                Err(_) if is_mostly_utf8(bytes) => encoding_rs::UTF_8,
-                Err(_) => guess(bytes),
-            }
-        }
-    };
-    let (text, malformed) = encoding.decode_without_bom_handling(bytes);
-    let malformed = if malformed { text.matches('\u{fffd}').count().max(1) } else { 0 };
-    Ok(Decoded { text, encoding: encoding.name(), malformed })
-}
-
 /// How many bytes are looked at where a sample is enough.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
+/// A piece without any space is not kept together beyond so many bytes.
+const MOST_KEPT: usize = 1 << 20;
+
+/// Recognises the encoding of a text.
+///
+/// A byte order mark decides; without one, what is UTF-8 is taken as UTF-8, also when a few bytes
+/// of it are broken; UTF-16 shows by its zero bytes; anything else is guessed from its letters.
+#[derive(Default)]
+pub struct Detector {
+    /// The first bytes.
+    sample: Vec<u8>,
+    /// The beginning of a UTF-8 character that the block before ended with.
+    cut: Vec<u8>,
+    /// Characters of several bytes that are whole, and broken ones, read as UTF-8.
+    whole: u64,
+    broken: u64,
+}
+
+impl Detector {
+    /// Looks at the next bytes.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        let room = SAMPLE_BYTES - self.sample.len();
+        self.sample.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if self.cut.is_empty() && bytes.is_ascii() {
+            return;
+        }
+        let joined = [&self.cut, bytes].concat();
+        self.cut.clear();
+        let mut rest = &joined[..];
+        while !rest.is_empty() {
+            let (valid, invalid) = match std::str::from_utf8(rest) {
+                Ok(_) => (rest.len(), 0),
+                Err(error) => (error.valid_up_to(), error.error_len().unwrap_or(0)),
+            };
+            self.whole += rest[..valid].iter().filter(|&&byte| byte >= 0xc0).count() as u64;
+            rest = &rest[valid..];
+            if invalid == 0 {
+                self.cut = rest.to_vec();
+                return;
+            }
+            self.broken += 1;
+            rest = &rest[invalid..];
+        }
+    }
+
+    /// The encoding, after all bytes.
+    ///
+    /// # Errors
+    /// If the bytes are no text.
+    pub fn finish(self) -> Result<TextEncoding> {
+        let broken = self.broken + u64::from(!self.cut.is_empty());
+        let encoding = if let Some((encoding, _)) = Encoding::for_bom(&self.sample) {
+            encoding
+        } else if let Some(encoding) = utf16_without_mark(&self.sample) {
+            encoding
+        } else {
+            check_not_binary(&self.sample)?;
+            // A file cut in the middle of a character is still UTF-8: its whole characters of
+            // several bytes outnumber the broken ones by far.
+            if self.whole >= 10 * broken { encoding_rs::UTF_8 } else { guess(&self.sample) }
+        };
+        Ok(TextEncoding(encoding))
+    }
+}
+
+/// An encoding that was recognised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TextEncoding(&'static Encoding);
+
+impl TextEncoding {
+    /// Its standard name, such as `UTF-8` or `windows-1252`.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// A decoder from it.
+    pub fn decoder(self) -> Decoder {
+        Decoder { inner: self.0.new_decoder_with_bom_removal(), kept: String::new(), malformed: 0 }
+    }
+}
+
+/// Decodes a text block by block, in pieces that [`Standardize`] may treat one by one: cut after a
+/// line end where there is one, else after a space.
+pub struct Decoder {
+    inner: encoding_rs::Decoder,
+    /// What follows the last cut.
+    kept: String,
+    malformed: u64,
+}
+
+impl Decoder {
+    /// Decodes the next bytes; returns the text up to the last safe cut.
+    pub fn feed(&mut self, bytes: &[u8]) -> String {
+        self.decode(bytes, Block::More);
+        let end = self.kept.rfind('\n').or_else(|| self.kept.rfind(' '));
+        let cut = match end {
+            Some(end) => end + 1,
+            // A text without spaces is cut anywhere, but not within "\r\n".
+            None if self.kept.len() > MOST_KEPT => self.kept.trim_end_matches('\r').len(),
+            None => 0,
+        };
+        let rest = self.kept.split_off(cut);
+        std::mem::replace(&mut self.kept, rest)
+    }
+
+    /// The rest of the text.
+    pub fn finish(&mut self) -> String {
+        self.decode(&[], Block::Last);
+        std::mem::take(&mut self.kept)
+    }
+
+    /// Bytes (or groups of bytes) so far that mean nothing in the encoding; U+FFFD stands for them.
+    pub fn malformed(&self) -> u64 {
+        self.malformed
+    }
+
+    fn decode(&mut self, bytes: &[u8], block: Block) {
+        let most = self.inner.max_utf8_buffer_length(bytes.len());
+        self.kept.reserve(most.expect("a block in memory has fewer bytes than the address space"));
+        let before = self.kept.len();
+        let (_, _, malformed) =
+            self.inner.decode_to_string(bytes, &mut self.kept, block == Block::Last);
+        if malformed {
+            self.malformed += self.kept[before..].matches('\u{fffd}').count() as u64;
+        }
+    }
+}
+
+/// Whether more bytes follow.
+#[derive(PartialEq)]
+enum Block {
+    More,
+    Last,
+}
+
 /// UTF-16 that has no byte order mark: Western text has a zero in every second byte.
-fn utf16_without_mark(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
-    let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+fn utf16_without_mark(sample: &[u8]) -> Option<&'static Encoding> {
     let (pairs, _) = sample.as_chunks::<2>();
     let zeros_first = pairs.iter().filter(|pair| pair[0] == 0).count();
     let zeros_second = pairs.iter().filter(|pair| pair[1] == 0).count();
@@ -73,8 +166,7 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
 }
 
 /// Texts have no zero bytes and hardly any control characters.
-fn check_not_binary(bytes: &[u8]) -> Result<()> {
-    let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+fn check_not_binary(sample: &[u8]) -> Result<()> {
     let is_control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b);
     let controls = sample.iter().filter(|&&byte| is_control(byte)).count();
     if sample.contains(&0) || controls * 50 > sample.len() {
@@ -83,20 +175,9 @@ fn check_not_binary(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A text in UTF-8 with a broken byte here and there (a file cut in the middle of a character) is
-/// still UTF-8: its whole characters of several bytes outnumber the broken ones by far.
-fn is_mostly_utf8(bytes: &[u8]) -> bool {
-    let (mut whole, mut broken) = (0usize, 0usize);
-    for chunk in bytes.utf8_chunks() {
-        whole += chunk.valid().bytes().filter(|&byte| byte >= 0xc0).count();
-        broken += usize::from(!chunk.invalid().is_empty());
-    }
-    whole >= 10 * broken
-}
-
-fn guess(bytes: &[u8]) -> &'static encoding_rs::Encoding {
+fn guess(sample: &[u8]) -> &'static Encoding {
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
-    detector.feed(&bytes[..bytes.len().min(16 * SAMPLE_BYTES)], true);
+    detector.feed(sample, true);
     detector.guess(None, chardetng::Utf8Detection::Deny)
 }
 
@@ -116,7 +197,7 @@ pub enum Standardize {
 impl Standardize {
     /// The text with this done to it.
     ///
-    /// A long text can be given in pieces, if they are cut as [`pieces`] cuts them.
+    /// A long text can be given in pieces, if they are cut as a [`Decoder`] cuts them.
     pub fn apply(self, text: &str) -> Cow<'_, str> {
         let text = line_ends(text);
         match self {
@@ -165,58 +246,62 @@ fn lower(text: &str) -> String {
     out
 }
 
-/// Cuts a text into pieces of about `size` bytes, after a line end where there is one, else after a
-/// space, else between two characters.
-pub fn pieces(text: &str, size: usize) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let limit = rest.floor_char_boundary(size.max(4));
-        let cut = if limit == rest.len() {
-            limit
-        } else {
-            let head = &rest[..limit];
-            head.rfind('\n').or_else(|| head.rfind(' ')).map_or(limit, |end| end + 1)
-        };
-        let (piece, tail) = rest.split_at(cut);
-        rest = tail;
-        Some(piece)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check_decoded(bytes: &[u8], text: &str, encoding: &str) {
-        let decoded = decode(bytes).expect("text");
-        assert_eq!((decoded.text.as_ref(), decoded.encoding), (text, encoding));
+    /// Detects and decodes in blocks of `size` bytes.
+    fn decoded(bytes: &[u8], size: usize) -> Result<(String, &'static str, u64)> {
+        let mut detector = Detector::default();
+        bytes.chunks(size).for_each(|block| detector.feed(block));
+        let encoding = detector.finish()?;
+        let mut decoder = encoding.decoder();
+        let mut text: String = bytes.chunks(size).map(|block| decoder.feed(block)).collect();
+        text.push_str(&decoder.finish());
+        Ok((text, encoding.name(), decoder.malformed()))
+    }
+
+    fn check_decoded(bytes: &[u8], text: &str, encoding: &str, malformed: u64) {
+        for size in [1, 2, 3, 5, 1000] {
+            let found = decoded(bytes, size).expect("text");
+            assert_eq!(found, (text.to_owned(), encoding, malformed), "blocks of {size}");
+        }
     }
 
     #[test]
     fn encodings_are_recognised() {
-        check_decoded("céu azul".as_bytes(), "céu azul", "UTF-8");
-        check_decoded(b"\xef\xbb\xbfc\xc3\xa9u", "céu", "UTF-8");
-        check_decoded(b"\xff\xfec\0\xe9\0u\0", "céu", "UTF-16LE");
-        check_decoded(b"\0c\0o\0r\0 \0d\0o", "cor do", "UTF-16BE");
+        check_decoded("céu azul".as_bytes(), "céu azul", "UTF-8", 0);
+        check_decoded(b"plain", "plain", "UTF-8", 0);
+        check_decoded(b"", "", "UTF-8", 0);
+        check_decoded(b"\xef\xbb\xbfc\xc3\xa9u", "céu", "UTF-8", 0);
+        check_decoded(b"\xff\xfec\0\xe9\0u\0", "céu", "UTF-16LE", 0);
+        check_decoded(b"\0c\0o\0r\0 \0d\0o", "cor do", "UTF-16BE", 0);
+        check_decoded("日本 🎻\n中文".as_bytes(), "日本 🎻\n中文", "UTF-8", 0);
         let latin = b"A cor do c\xe9u \xe9 azul, e a menina n\xe3o est\xe1 l\xe1 fora.";
-        check_decoded(latin, "A cor do céu é azul, e a menina não está lá fora.", "windows-1252");
+        let text = "A cor do céu é azul, e a menina não está lá fora.";
+        check_decoded(latin, text, "windows-1252", 0);
     }
 
     #[test]
     fn a_utf8_file_cut_in_a_character_stays_utf8() {
         let text = "é à ã õ ç ü ê í ó ú á";
-        let decoded = decode(&text.as_bytes()[..text.len() - 1]).expect("text");
-        assert_eq!((decoded.encoding, decoded.malformed), ("UTF-8", 1));
-        assert!(decoded.text.starts_with("é à ã õ"));
+        let cut = &text.as_bytes()[..text.len() - 1];
+        check_decoded(cut, "é à ã õ ç ü ê í ó ú \u{fffd}", "UTF-8", 1);
     }
 
     #[test]
     fn binary_bytes_are_an_error() {
-        assert!(matches!(decode(b"\x7fELF\x02\x01\x01\0\0\0\0"), Err(Error::BinaryText)));
-        assert!(matches!(decode(&[1, 2, 3, 4, 5, 6]), Err(Error::BinaryText)));
+        assert!(matches!(decoded(b"\x7fELF\x02\x01\x01\0\0\0\0", 4), Err(Error::BinaryText)));
+        assert!(matches!(decoded(&[1, 2, 3, 4, 5, 6], 6), Err(Error::BinaryText)));
+    }
+
+    #[test]
+    fn pieces_end_after_a_line_or_a_word() {
+        let mut decoder = TextEncoding(encoding_rs::UTF_8).decoder();
+        assert_eq!(decoder.feed("uma linha\r\noutra".as_bytes()), "uma linha\r\n");
+        assert_eq!(decoder.feed(" linha".as_bytes()), "outra ");
+        assert_eq!(decoder.feed("-sem-fim".as_bytes()), "");
+        assert_eq!(decoder.finish(), "linha-sem-fim");
     }
 
     #[test]
@@ -225,14 +310,5 @@ mod tests {
         assert_eq!(Standardize::None.apply(text), "A Menina\nÉ 1 só:\nΣΑΣ");
         assert_eq!(Standardize::Lower.apply(text), "a menina\né 1 só:\nσας");
         assert_eq!(Standardize::Letters.apply(text), "a menina 1 s");
-    }
-
-    #[test]
-    fn pieces_join_to_the_text_and_end_at_lines() {
-        let text = "uma linha\noutra linha\nsem-espaço-nenhum-até-o-fim";
-        for size in 4..60 {
-            assert_eq!(pieces(text, size).collect::<String>(), text, "size {size}");
-        }
-        assert_eq!(pieces(text, 15).next(), Some("uma linha\n"));
     }
 }

@@ -7,8 +7,8 @@ mod char;
 use serde::{Deserialize, Serialize};
 
 pub use self::char::{CharCounter, CharTokenizer};
-use crate::data::TokenIds;
 use crate::error::Result;
+use crate::ids::TokenIds;
 
 /// Turns text into ids and back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +81,13 @@ impl Tokenizer {
     pub fn encode_piece(&self, text: &str, encoding: &mut Encoding) -> Result<()> {
         match self {
             Self::Char(tokenizer) => tokenizer.encode_piece(text, encoding),
+        }
+    }
+
+    /// The token that stands for an empty prompt: the end of a line, or the most frequent one.
+    pub fn start(&self) -> u32 {
+        match self {
+            Self::Char(tokenizer) => tokenizer.id('\n').unwrap_or(0),
         }
     }
 

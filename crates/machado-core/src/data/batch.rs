@@ -1,6 +1,6 @@
 //! One batch of windows.
 
-use super::ids::TokenIds;
+use crate::ids::TokenIds;
 
 /// Where the recurrent layers of a batch start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::ids::TokenIds;
 use super::split::{Part, Parts, Split};
 use crate::error::{Error, Result};
+use crate::ids::TokenIds;
 
 /// The ids of a text with its training, validation and test parts.
 #[derive(Debug)]

@@ -188,7 +188,8 @@ impl<A: Iterator<Item = Batch>, B: Iterator<Item = Batch>> Iterator for Batches<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Split, TokenIds};
+    use crate::data::Split;
+    use crate::ids::TokenIds;
 
     fn corpus(tokens: u32) -> Arc<Corpus> {
         let ids = TokenIds::U32((0..tokens).collect());

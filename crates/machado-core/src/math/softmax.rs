@@ -2,12 +2,13 @@
 
 use fearless_simd::dispatch;
 use fearless_simd::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::elementwise::{exp_vector, load, store};
 use super::simd::VectorUnit;
 
 /// Loss and hits summed over some positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LossSum {
     /// Cross-entropy in nats, summed.
     pub nats: f64,

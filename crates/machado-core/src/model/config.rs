@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn layers_that_do_not_fit_are_named() {
         assert!(tutorial().check().is_ok());
-        check_problem(|layers| drop(layers.remove(0)), "layer 1 (conv1d)");
-        check_problem(|layers| drop(layers.pop()), "layer 3 (gru): the last layer must be a dense");
+        check_problem(|layers| layers.rotate_left(1), "layer 1 (conv1d)");
+        check_problem(|layers| layers.truncate(3), "layer 3 (gru): the last layer must be a dense");
         check_problem(|layers| layers.clear(), "the number of layers");
         check_problem(|layers| layers[2] = LayerConfig::Gru { units: 0 }, "units must be from 1");
         check_problem(|layers| layers[2] = LayerConfig::Dropout { rate: 1.0 }, "rate must be");

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Encoding, UnknownPolicy};
-use crate::data::{TokenId, TokenIds};
 use crate::error::{Error, Result};
+use crate::ids::{TokenId, TokenIds};
 
 /// Counts the characters of a text.
 #[derive(Clone, Debug, Default)]

@@ -5,14 +5,21 @@ use std::ops::Range;
 use crate::rng::mix;
 
 /// An unsigned integer that stores a token id.
-pub trait TokenId: Copy + Into<u32> {
+pub trait TokenId: Copy {
     /// The id as this type; the vocabulary is small enough for it.
     fn from_u32(id: u32) -> Self;
+
+    /// The id, widened.
+    fn to_u32(self) -> u32;
 }
 
 impl TokenId for u8 {
     fn from_u32(id: u32) -> Self {
         id as Self
+    }
+
+    fn to_u32(self) -> u32 {
+        u32::from(self)
     }
 }
 
@@ -20,11 +27,19 @@ impl TokenId for u16 {
     fn from_u32(id: u32) -> Self {
         id as Self
     }
+
+    fn to_u32(self) -> u32 {
+        u32::from(self)
+    }
 }
 
 impl TokenId for u32 {
     fn from_u32(id: u32) -> Self {
         id
+    }
+
+    fn to_u32(self) -> u32 {
+        self
     }
 }
 
@@ -95,7 +110,7 @@ impl TokenIds {
     /// # Panics
     /// If there are not so many.
     pub fn at(&self, position: usize) -> u32 {
-        with_ids!(self, ids => ids[position].into())
+        with_ids!(self, ids => ids[position].to_u32())
     }
 
     /// Calls `visit` with each id of a range, in order.
@@ -103,12 +118,12 @@ impl TokenIds {
     /// # Panics
     /// If the range goes beyond the end.
     pub fn for_each(&self, range: Range<usize>, mut visit: impl FnMut(u32)) {
-        with_ids!(self, ids => ids[range].iter().for_each(|&id| visit(id.into())));
+        with_ids!(self, ids => ids[range].iter().for_each(|&id| visit(id.to_u32())));
     }
 
     /// All ids, widened.
     pub fn to_vec(&self) -> Vec<u32> {
-        with_ids!(self, ids => ids.iter().map(|&id| id.into()).collect())
+        with_ids!(self, ids => ids.iter().map(|&id| id.to_u32()).collect())
     }
 
     /// A number that changes when any id changes: tells whether a text is the one that a model
@@ -116,7 +131,7 @@ impl TokenIds {
     pub fn fingerprint(&self) -> u64 {
         with_ids!(self, ids => ids.chunks(8).fold(ids.len() as u64, |hash, chunk| {
             mix(chunk.iter().fold(hash, |word, &id| {
-                word.wrapping_mul(0x0100_0000_01b3) ^ u64::from(Into::<u32>::into(id))
+                word.wrapping_mul(0x0100_0000_01b3) ^ u64::from(id.to_u32())
             }))
         }))
     }

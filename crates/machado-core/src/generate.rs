@@ -1,0 +1,229 @@
+//! Writing text: read the prompt once, then draw, append, repeat; the state is kept.
+
+use crate::error::{Error, Result};
+use crate::math::simd::VectorUnit;
+use crate::model::{Model, Streams};
+use crate::rng::{Purpose, Rng};
+use crate::sample::Sampler;
+
+/// How text is written.
+#[derive(Clone, Debug)]
+pub struct GeneratorConfig {
+    /// How tokens are drawn.
+    pub sampler: Sampler,
+    /// At most so many tokens.
+    pub tokens: usize,
+    /// A text ends before the first of these.
+    pub stop: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+    /// What the text is for; another purpose draws another text from the same seed.
+    pub purpose: Purpose,
+    /// The number of the first text; the others count up from it.
+    pub first: u64,
+}
+
+/// Why a text ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// It has as many tokens as it should.
+    Length,
+    /// A stop string came.
+    Stop,
+}
+
+impl FinishReason {
+    /// `length` or `stop`, as in OpenAI's API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Length => "length",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// Some texts written side by side from one prompt. Each text is the same whether it is written
+/// alone or with others.
+#[derive(Debug)]
+pub struct Generator<'m> {
+    model: &'m Model,
+    streams: Streams,
+    config: GeneratorConfig,
+    texts: Vec<Text>,
+    /// The logits of the next tokens, `[B, V]`.
+    logits: Vec<f32>,
+}
+
+/// One text being written.
+#[derive(Debug)]
+struct Text {
+    rng: Rng,
+    written: String,
+    /// Bytes of `written` that have been given out; the rest may be the beginning of a stop string.
+    released: usize,
+    tokens: usize,
+    finished: Option<FinishReason>,
+}
+
+impl<'m> Generator<'m> {
+    /// Reads `prompt` and gets ready to write `texts` texts after it. An empty prompt is taken as
+    /// the end of a line (or, if lines have no end here, as the most frequent token).
+    ///
+    /// # Errors
+    /// If a number of the config is outside its range.
+    pub fn new(
+        model: &'m Model,
+        unit: VectorUnit,
+        prompt: &[u32],
+        texts: usize,
+        config: GeneratorConfig,
+    ) -> Result<Self> {
+        config.sampler.check()?;
+        if texts == 0 {
+            return Err(Error::OutOfRange {
+                what: "--samples".into(),
+                expected: "at least 1".into(),
+                found: "0".into(),
+            });
+        }
+        let start = [model.tokenizer.start()];
+        let mut streams = Streams::new(model, unit)?;
+        let logits = streams.read(if prompt.is_empty() { &start } else { prompt }).repeat(texts);
+        streams.fork(texts);
+        let texts = (config.first..config.first + texts as u64)
+            .map(|number| Text {
+                rng: Rng::new(config.seed, config.purpose, number),
+                written: String::new(),
+                released: 0,
+                tokens: 0,
+                finished: (config.tokens == 0).then_some(FinishReason::Length),
+            })
+            .collect();
+        Ok(Self { model, streams, config, texts, logits })
+    }
+
+    /// Writes one token of each text that is not finished, and calls `release` with the number of
+    /// the text and what is now sure to belong to it. Returns false when all are finished.
+    pub fn step(&mut self, mut release: impl FnMut(usize, &str)) -> bool {
+        let vocabulary_size = self.model.tokenizer.vocabulary_size();
+        let mut drawn = Vec::with_capacity(self.texts.len());
+        for (number, text) in self.texts.iter_mut().enumerate() {
+            // A finished text goes on being fed, so that the others keep their rows.
+            let mut id = 0;
+            if text.finished.is_none() {
+                let logits = &self.logits[number * vocabulary_size..][..vocabulary_size];
+                id = self.config.sampler.draw(logits, &mut text.rng);
+                let piece = text.push(&self.model.tokenizer.token(id), &self.config);
+                if !piece.is_empty() {
+                    release(number, piece);
+                }
+            }
+            drawn.push(id);
+        }
+        let going_on = self.texts.iter().any(|text| text.finished.is_none());
+        if going_on {
+            self.logits.clear();
+            self.logits.extend_from_slice(self.streams.read(&drawn));
+        }
+        going_on
+    }
+
+    /// Why a text ended; `None` while it goes on.
+    pub fn finish_reason(&self, text: usize) -> Option<FinishReason> {
+        self.texts[text].finished
+    }
+
+    /// Tokens drawn for a text.
+    pub fn tokens(&self, text: usize) -> usize {
+        self.texts[text].tokens
+    }
+}
+
+impl Text {
+    /// Appends a token; returns what can be given out now.
+    fn push(&mut self, token: &str, config: &GeneratorConfig) -> &str {
+        // A stop string may have begun before this token.
+        let from = config.stop.iter().map(String::len).max().unwrap_or(0);
+        let from = self.written.floor_char_boundary(self.written.len().saturating_sub(from));
+        self.written.push_str(token);
+        self.tokens += 1;
+        let found = config.stop.iter().filter_map(|stop| self.written[from..].find(stop)).min();
+        let release_to = if let Some(place) = found {
+            self.finished = Some(FinishReason::Stop);
+            self.written.truncate(from + place);
+            self.written.len()
+        } else if self.tokens >= config.tokens {
+            self.finished = Some(FinishReason::Length);
+            self.written.len()
+        } else {
+            self.written.len() - held_back(&self.written, &config.stop)
+        };
+        let piece = self.released.min(release_to)..release_to;
+        self.released = release_to;
+        &self.written[piece]
+    }
+}
+
+/// Bytes at the end of `text` that may be the beginning of a stop string.
+fn held_back(text: &str, stop: &[String]) -> usize {
+    let longest = |stop: &String| {
+        (1..stop.len())
+            .rev()
+            .find(|&length| stop.is_char_boundary(length) && text.ends_with(&stop[..length]))
+    };
+    stop.iter().filter_map(longest).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(
+        tokens: &[&str],
+        stop: &[&str],
+        limit: usize,
+    ) -> (Vec<String>, Option<FinishReason>) {
+        let config = GeneratorConfig {
+            sampler: Sampler::default(),
+            tokens: limit,
+            stop: stop.iter().map(|s| (*s).to_owned()).collect(),
+            seed: 0,
+            purpose: Purpose::Generate,
+            first: 0,
+        };
+        let rng = Rng::new(0, Purpose::Generate, 0);
+        let mut text = Text { rng, written: String::new(), released: 0, tokens: 0, finished: None };
+        let mut pieces = Vec::new();
+        for token in tokens {
+            if text.finished.is_none() {
+                pieces.push(text.push(token, &config).to_owned());
+            }
+        }
+        (pieces, text.finished)
+    }
+
+    fn check(tokens: &[&str], stop: &[&str], pieces: &[&str], finished: Option<FinishReason>) {
+        let (found, reason) = written(tokens, stop, 100);
+        assert_eq!(found, pieces);
+        assert_eq!(reason, finished);
+    }
+
+    #[test]
+    fn text_ends_before_a_stop_string_and_nothing_of_it_is_given_out() {
+        let stop = Some(FinishReason::Stop);
+        check(&["a", "b", "c"], &[], &["a", "b", "c"], None);
+        check(&["a", ".", " ", "b"], &[". "], &["a", "", ""], stop);
+        check(&["a", ".", "b"], &[". "], &["a", "", ".b"], None);
+        check(&["é", "é", "f"], &["éf"], &["", "é", ""], stop);
+        check(&["a", "ab", "c"], &["aab", "b"], &["", ""], stop);
+        check(&["xyz"], &["y"], &["x"], stop);
+        check(&["a", "a", "a", "b"], &["aab"], &["", "", "a", ""], stop);
+    }
+
+    #[test]
+    fn what_was_held_back_comes_when_the_text_ends_by_length() {
+        let (pieces, finished) = written(&["a", "."], &[". "], 2);
+        assert_eq!(pieces, ["a", "."]);
+        assert_eq!(finished, Some(FinishReason::Length));
+    }
+}

@@ -1,0 +1,232 @@
+//! Everything that decides how a run goes: the contents of a preset and of a run's `config.toml`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{BatchPlan, Part, Parts, Sampling, Split, Target};
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::optimizer::{OptimizerConfig, Schedule};
+use crate::text::Standardize;
+
+/// A whole run. The same config, text and program give the same model, byte for byte.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// What is done to the text.
+    pub text: TextConfig,
+    /// How it is cut into batches.
+    pub data: DataConfig,
+    /// The layers.
+    pub model: ModelConfig,
+    /// How the weights learn.
+    pub training: TrainingConfig,
+    /// Text written along the way.
+    pub samples: SamplesConfig,
+}
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerKind {
+    /// A character.
+    #[default]
+    Char,
+}
+
+/// What is done to the text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextConfig {
+    /// The files that it came from, for whoever reads the text; the library does not.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// What a token is.
+    pub tokenizer: TokenizerKind,
+    /// What is done before it becomes tokens.
+    pub standardize: Standardize,
+}
+
+/// How the text is cut into batches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Training, validation and test part.
+    pub split: Split,
+    /// Overlapping windows or contiguous streams.
+    pub sampling: Sampling,
+    /// Time steps of a window, `T`.
+    pub window: usize,
+    /// From the start of one window to the next, in tokens (windows only).
+    pub shift: usize,
+    /// Rows of a batch, `B`.
+    pub batch_size: usize,
+    /// Windows held for shuffling; 0 keeps their order (windows only).
+    pub shuffle_buffer: usize,
+    /// Whether each token of a window is followed by a prediction, or only the last one.
+    pub target: Target,
+}
+
+/// What decides which weights are the best so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    /// The highest validation accuracy, as in the tutorial.
+    ValAccuracy,
+    /// The lowest validation loss.
+    ValLoss,
+}
+
+impl Monitor {
+    /// `val_accuracy` or `val_loss`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ValAccuracy => "val_accuracy",
+            Self::ValLoss => "val_loss",
+        }
+    }
+}
+
+/// How the weights learn. The run ends at the first of `epochs`, `steps` and `minutes` that is
+/// reached; at least one must be given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Passes over the training part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Batches in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Minutes of training; the library has no clock, its caller keeps the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
+    /// Decides first weights, order of the windows, dropout and samples.
+    pub seed: u64,
+    /// The learning rate, at its highest.
+    pub learning_rate: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Steps in which it rises from 0.
+    pub warmup_steps: u64,
+    /// The largest norm of all gradients together; larger ones are scaled down to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// What decides which weights are the best.
+    pub monitor: Monitor,
+    /// Evaluations in a row without a better one after which the run ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// Steps between evaluations; at the end of an epoch there is always one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eval_every: Option<u64>,
+    /// From the start of one validation window to the next, in tokens; 1 is the tutorial's.
+    pub eval_shift: usize,
+    /// From gradients to weights.
+    pub optimizer: OptimizerConfig,
+}
+
+/// Text written along the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplesConfig {
+    /// Steps between samples; 0 writes none.
+    pub every: u64,
+    /// What they begin with.
+    pub prompt: String,
+    /// One sample at each of these temperatures.
+    pub temperatures: Vec<f64>,
+    /// Tokens of each.
+    pub tokens: usize,
+}
+
+impl RunConfig {
+    /// Checks each number by itself and the layers together.
+    ///
+    /// # Errors
+    /// If one is outside its range; the error names its flag.
+    pub fn check(&self) -> Result<()> {
+        self.model.check()?;
+        let (data, training) = (&self.data, &self.training);
+        let most = usize::MAX as f64;
+        let numbers = [
+            ("--window", data.window as f64, 1.0, 65_536.0),
+            ("--shift", data.shift as f64, 1.0, most),
+            ("--batch-size", data.batch_size as f64, 1.0, 65_536.0),
+            ("--epochs", training.epochs.map_or(1.0, |n| n as f64), 1.0, most),
+            ("--steps", training.steps.map_or(1.0, |n| n as f64), 1.0, most),
+            ("--eval-every", training.eval_every.map_or(1.0, |n| n as f64), 1.0, most),
+            ("--eval-shift", training.eval_shift as f64, 1.0, most),
+            ("--patience", training.patience.map_or(1.0, |n| n as f64), 1.0, most),
+            ("--sample-tokens", self.samples.tokens as f64, 1.0, 1e6),
+        ];
+        for (name, value, least, most) in numbers {
+            if !(least..=most).contains(&value) {
+                let range = format!("from {least} to {most}");
+                let expected = if most < 1e9 { range } else { format!("at least {least}") };
+                return Err(out_of_range(name, &expected, value));
+            }
+        }
+        let positive = [
+            ("--learning-rate", Some(training.learning_rate)),
+            ("--clip-norm", training.clip_norm),
+            ("--minutes", training.minutes),
+        ];
+        for (name, value) in positive {
+            if let Some(value) = value
+                && !(value > 0.0 && value.is_finite())
+            {
+                return Err(out_of_range(name, "greater than 0", value));
+            }
+        }
+        for &temperature in &self.samples.temperatures {
+            if !(temperature >= 0.0 && temperature.is_finite()) {
+                return Err(out_of_range("--sample-temperature", "0 or more", temperature));
+            }
+        }
+        if training.epochs.is_none() && training.steps.is_none() && training.minutes.is_none() {
+            return Err(Error::OutOfRange {
+                what: "the length of the run".into(),
+                expected: "given by --epochs, --steps or --minutes".into(),
+                found: "nothing".into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// How the training part is cut into batches.
+    pub fn training_plan(&self, parts: &Parts) -> BatchPlan {
+        BatchPlan {
+            range: parts.range(Part::Train),
+            sampling: self.data.sampling,
+            window: self.data.window,
+            shift: self.data.shift,
+            batch_size: self.data.batch_size,
+            shuffle_buffer: self.data.shuffle_buffer,
+            seed: self.training.seed,
+        }
+    }
+
+    /// How the validation part is: windows from an empty state, in order.
+    pub fn validation_plan(&self, parts: &Parts) -> BatchPlan {
+        BatchPlan {
+            range: parts.range(Part::Validation),
+            sampling: Sampling::Windows,
+            shift: self.training.eval_shift,
+            shuffle_buffer: 0,
+            ..self.training_plan(parts)
+        }
+    }
+
+    /// The step at which the run ends, if `epochs` or `steps` decides that.
+    pub fn total_steps(&self, batches_per_epoch: u64) -> Option<u64> {
+        let by_epochs = self.training.epochs.map(|epochs| epochs.saturating_mul(batches_per_epoch));
+        match (by_epochs, self.training.steps) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+fn out_of_range(what: &str, expected: &str, found: f64) -> Error {
+    Error::OutOfRange { what: what.into(), expected: expected.into(), found: found.to_string() }
+}

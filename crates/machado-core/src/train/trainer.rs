@@ -1,0 +1,491 @@
+//! The training loop, turned inside out: each call does a little and says what happened.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::event::{CheckpointKind, DoneReason, Evaluation, Event, Sample, Step};
+use super::validation::Validation;
+use crate::checkpoint;
+use crate::data::{Batch, BatchPlan, Corpus, Part, Prefetch, Sampling};
+use crate::error::{Error, Result};
+use crate::generate::{Generator, GeneratorConfig};
+use crate::math::softmax::LossSum;
+use crate::math::threads::Compute;
+use crate::model::{Engine, Model, StepKey};
+use crate::optimizer::{Optimizer, clip_by_global_norm};
+use crate::rng::Purpose;
+use crate::run::{Progress, RunConfig, TrainingFacts};
+use crate::sample::Sampler;
+use crate::tokenizer::{Tokenizer, UnknownPolicy};
+
+/// Batches prepared ahead on another thread.
+const PREFETCHED: usize = 4;
+
+/// A text as the trainer takes it.
+#[derive(Debug)]
+pub struct TrainingText {
+    /// Its ids and parts.
+    pub corpus: Corpus,
+    /// What made the ids.
+    pub tokenizer: Tokenizer,
+    /// Characters, after standardizing.
+    pub characters: u64,
+}
+
+/// Trains a model: an iterator that ends after [`Event::Done`] or an error.
+///
+/// At [`Event::Checkpoint`] the caller saves [`model_file`](Self::model_file) or
+/// [`resume_file`](Self::resume_file). It may do so at any other time too, and stop whenever it
+/// likes: a run that goes on from such a file gives the same bytes as one that never stopped.
+#[derive(Debug)]
+pub struct Trainer {
+    config: RunConfig,
+    corpus: Arc<Corpus>,
+    characters: u64,
+    compute: Compute,
+    model: Model,
+    engine: Engine,
+    optimizer: Optimizer,
+    gradients: Vec<f32>,
+    plan: BatchPlan,
+    progress: Progress,
+    batches: Option<Prefetch<Batch>>,
+    /// The state to start from, after resuming streams.
+    states: Option<Vec<f32>>,
+    /// Share of the run's time that is over, if time is what ends it.
+    time: Option<f64>,
+    validation: Option<Validation>,
+    /// The evaluation made at this step, if any.
+    evaluation: Option<Evaluation>,
+    events: VecDeque<Event>,
+    stage: Stage,
+}
+
+/// What the next call does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    /// Learn from a batch.
+    Step,
+    /// Evaluate, and then finish the step.
+    Evaluate,
+    /// Finish a step: end of the epoch, checkpoints, end of the run.
+    EndOfStep,
+    /// Nothing is left.
+    Over,
+}
+
+impl Trainer {
+    /// A new run.
+    ///
+    /// # Errors
+    /// If the config is not sound, or the text too short for it.
+    pub fn new(config: RunConfig, text: TrainingText, compute: Compute) -> Result<Self> {
+        let model = Model::new(config.model.clone(), text.tokenizer, config.training.seed)?;
+        let optimizer = Optimizer::new(config.training.optimizer, model.weights.len());
+        let characters = text.characters;
+        let state =
+            checkpoint::Resume { model, optimizer, progress: Progress::default(), states: None };
+        Self::from_state(config, text.corpus, characters, state, compute)
+    }
+
+    /// A run that goes on from the bytes of a [`resume_file`](Self::resume_file).
+    ///
+    /// The `config` may end the run later than the one that it began with; the rest must agree.
+    ///
+    /// # Errors
+    /// If the file is damaged, or made from another text or model.
+    pub fn resume(
+        config: RunConfig,
+        text: TrainingText,
+        file: &[u8],
+        compute: Compute,
+    ) -> Result<Self> {
+        let state = checkpoint::read_resume(file, &config.training.optimizer)?;
+        let facts = checkpoint::read_model(file)?.training;
+        let problem = if facts.is_none_or(|f| f.fingerprint != text.corpus.fingerprint()) {
+            "the text is not the one that the run began with; give the same files, unchanged"
+        } else if state.model.tokenizer != text.tokenizer {
+            "the vocabulary is not the one that the run began with"
+        } else if state.model.config != config.model {
+            "the layers are not those that the run began with"
+        } else {
+            return Self::from_state(config, text.corpus, text.characters, state, compute);
+        };
+        Err(Error::Resume { problem: problem.into() })
+    }
+
+    fn from_state(
+        config: RunConfig,
+        corpus: Corpus,
+        characters: u64,
+        state: checkpoint::Resume,
+        compute: Compute,
+    ) -> Result<Self> {
+        config.check()?;
+        let plan = config.training_plan(corpus.parts());
+        plan.check(Part::Train.name())?;
+        if !corpus.range(Part::Validation).is_empty() {
+            config.validation_plan(corpus.parts()).check(Part::Validation.name())?;
+        }
+        let checkpoint::Resume { model, optimizer, progress, states } = state;
+        let vocabulary_size = model.tokenizer.vocabulary_size();
+        let engine = Engine::new(&model.config, vocabulary_size, compute.clone())?;
+        let mut trainer = Self {
+            gradients: vec![0.0; model.weights.len()],
+            config,
+            corpus: Arc::new(corpus),
+            characters,
+            compute,
+            model,
+            engine,
+            optimizer,
+            plan,
+            progress,
+            batches: None,
+            states,
+            time: None,
+            validation: None,
+            evaluation: None,
+            events: VecDeque::new(),
+            stage: Stage::Step,
+        };
+        // A run may have been stopped between a step and the evaluation that belongs to it.
+        trainer.stage = trainer.stage_after_step();
+        Ok(trainer)
+    }
+
+    /// The config of the run.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The text.
+    pub fn corpus(&self) -> &Corpus {
+        &self.corpus
+    }
+
+    /// How far the run is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Batches of one epoch.
+    pub fn batches_per_epoch(&self) -> u64 {
+        self.plan.batches()
+    }
+
+    /// The step at which the run ends, unless time decides that.
+    pub fn total_steps(&self) -> Option<u64> {
+        self.config.total_steps(self.batches_per_epoch())
+    }
+
+    /// Windows of one evaluation; 0 without a validation part.
+    pub fn validation_windows(&self) -> u64 {
+        self.config.validation_plan(self.corpus.parts()).windows()
+    }
+
+    /// Bytes that the run will need: ids, weights, gradients, moments, batches, shuffle buffer.
+    pub fn planned_bytes(&self) -> u64 {
+        let ids = self.corpus.ids().len() * self.corpus.ids().bytes_per_id();
+        let buffers = 2 + self.optimizer.moments().len() + 2;
+        let weights = buffers * size_of::<f32>() * self.model.weights.len();
+        let shuffle = self.plan.shuffle_buffer.min(self.plan.windows() as usize) * size_of::<u64>();
+        let batch = self.engine.batch_bytes(self.plan.batch_size.max(64), self.plan.window);
+        (ids + weights + shuffle) as u64 + batch
+    }
+
+    /// Whether all that happened until now has been told, so that stopping here loses nothing.
+    pub fn is_settled(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Tells which share of the run's time is over, from 0 to 1. At 1 the run ends after an
+    /// evaluation. Only for runs that `minutes` ends; then the result depends on the machine's speed.
+    pub fn set_time(&mut self, share: f64) {
+        self.time = Some(share);
+    }
+
+    /// How the model was trained until now.
+    pub fn facts(&self) -> TrainingFacts {
+        let progress = &self.progress;
+        let training = progress.training();
+        let some = |value: f64| (training.positions > 0).then_some(value);
+        let batches_per_epoch = self.batches_per_epoch();
+        let own = progress.best.filter(|best| best.step == progress.step);
+        let evaluation = self.evaluation.map(|e| (e.loss, e.accuracy));
+        let evaluation = evaluation.or(own.map(|best| (best.val_loss, best.val_accuracy)));
+        TrainingFacts {
+            steps: progress.step,
+            epochs: progress.epoch as f64 + progress.batch as f64 / batches_per_epoch as f64,
+            batches_per_epoch,
+            loss: some(training.loss()),
+            accuracy: some(training.accuracy()),
+            val_loss: evaluation.map(|(loss, _)| loss),
+            val_accuracy: evaluation.map(|(_, accuracy)| accuracy),
+            characters: self.characters,
+            tokens: self.corpus.ids().len() as u64,
+            fingerprint: self.corpus.fingerprint(),
+            parts: self.corpus.parts().clone(),
+        }
+    }
+
+    /// The bytes of a file with the model as it is now.
+    pub fn model_file(&self) -> Vec<u8> {
+        checkpoint::write_model(&self.model, Some(&self.facts()), Some(&self.config))
+    }
+
+    /// The bytes of a file from which the run can go on.
+    pub fn resume_file(&self) -> Vec<u8> {
+        let states = (self.config.data.sampling == Sampling::Streams && self.progress.batch > 0)
+            .then(|| self.states.clone().unwrap_or_else(|| self.engine.states()));
+        checkpoint::write_resume(
+            &self.model,
+            &self.facts(),
+            &self.config,
+            &self.optimizer,
+            &self.progress,
+            states.as_deref(),
+        )
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        match self.stage {
+            Stage::Step => self.step(),
+            Stage::Evaluate => self.evaluate(),
+            Stage::EndOfStep => {
+                self.end_of_step();
+                Ok(())
+            }
+            Stage::Over => Ok(()),
+        }
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let Some(batch) = self.next_batch()? else {
+            // Time is up, or a resumed run was over already.
+            self.stage = Stage::Evaluate;
+            return Ok(());
+        };
+        if let Some(states) = self.states.take()
+            && !self.engine.set_states(self.plan.batch_size, &states)
+        {
+            let problem = "the state of the streams does not fit the batch size".into();
+            return Err(Error::Resume { problem });
+        }
+        let number = self.progress.step + 1;
+        let learning_rate = self.learning_rate();
+        self.engine.load(&self.model.weights);
+        let key = StepKey { seed: self.config.training.seed, step: number };
+        let target = self.config.data.target;
+        let training = self.engine.gradients(&batch, target, key, &mut self.gradients);
+        let clip_norm = self.config.training.clip_norm;
+        let gradient_norm = clip_by_global_norm(&mut self.gradients, clip_norm);
+        for (what, value) in
+            [("the loss", training.loss()), ("the norm of the gradient", gradient_norm)]
+        {
+            if !value.is_finite() {
+                return Err(Error::Diverged { what, value, step: number, learning_rate });
+            }
+        }
+        self.optimizer.step(&mut self.model.weights, &self.gradients, learning_rate);
+
+        self.evaluation = None;
+        self.progress.step = number;
+        self.progress.batch += 1;
+        self.progress.running.add(training);
+        self.events.push_back(Event::Step(Step {
+            step: number,
+            epoch: self.progress.epoch + 1,
+            batch: self.progress.batch,
+            training,
+            tokens: batch.tokens() as u64,
+            learning_rate,
+            gradient_norm,
+        }));
+        let samples = &self.config.samples;
+        if samples.every > 0 && number.is_multiple_of(samples.every) {
+            self.write_samples()?;
+        }
+        self.stage = self.stage_after_step();
+        Ok(())
+    }
+
+    fn stage_after_step(&self) -> Stage {
+        let step = self.progress.step;
+        let due = self.config.training.eval_every.is_some_and(|every| step.is_multiple_of(every));
+        let end = self.epoch_is_over() || self.reason_to_end().is_some();
+        if step > 0 && (due || end) && self.progress.evaluated_at != Some(step) {
+            Stage::Evaluate
+        } else {
+            Stage::Step
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<Batch>> {
+        if self.reason_to_end().is_some() {
+            return Ok(None);
+        }
+        if self.batches.is_none() {
+            let (epoch, skip) = (self.progress.epoch, self.progress.batch);
+            let batches = self.plan.epoch(Arc::clone(&self.corpus), epoch, skip);
+            self.batches = Some(Prefetch::new(batches, PREFETCHED)?);
+        }
+        Ok(self.batches.as_mut().and_then(Iterator::next))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        let training = &self.config.training;
+        let (step, warmup) = (self.progress.step, training.warmup_steps);
+        let after = |steps: u64| steps.saturating_sub(warmup).max(1) as f64;
+        let by_steps = self
+            .total_steps()
+            .map_or(0.0, |total| step.saturating_sub(warmup) as f64 / after(total));
+        let progress = by_steps.max(self.time.unwrap_or(0.0));
+        training.learning_rate * training.schedule.factor(step, warmup, progress)
+    }
+
+    fn epoch_is_over(&self) -> bool {
+        self.progress.batch >= self.batches_per_epoch()
+    }
+
+    /// Why the run ends after the step that was done last, if it does.
+    fn reason_to_end(&self) -> Option<DoneReason> {
+        let (training, progress) = (&self.config.training, &self.progress);
+        let epochs = progress.epoch + u64::from(self.epoch_is_over());
+        if training.epochs.is_some_and(|most| epochs >= most) {
+            Some(DoneReason::Epochs)
+        } else if training.steps.is_some_and(|most| progress.step >= most) {
+            Some(DoneReason::Steps)
+        } else if self.time.is_some_and(|share| share >= 1.0) && progress.step > 0 {
+            Some(DoneReason::Minutes)
+        } else if training.patience.is_some_and(|most| progress.evaluations_since_best >= most) {
+            Some(DoneReason::Patience)
+        } else {
+            None
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let plan = self.config.validation_plan(self.corpus.parts());
+        if plan.windows() == 0 || self.progress.evaluated_at == Some(self.progress.step) {
+            self.stage = Stage::EndOfStep;
+            return Ok(());
+        }
+        let mut validation = match self.validation.take() {
+            Some(validation) => validation,
+            None => {
+                if self.config.data.sampling == Sampling::Streams {
+                    self.states = Some(self.engine.states());
+                }
+                self.engine.load(&self.model.weights);
+                Validation::new(&plan, Arc::clone(&self.corpus), self.config.data.target)?
+            }
+        };
+        let Some(sum) = validation.advance(&mut self.engine) else {
+            let (done, total) = validation.done_and_total();
+            self.events.push_back(Event::Evaluating { done, total });
+            self.validation = Some(validation);
+            return Ok(());
+        };
+        let evaluation = self.evaluation(sum);
+        self.evaluation = Some(evaluation);
+        self.events.push_back(Event::Evaluated(evaluation));
+        if evaluation.is_best {
+            self.events.push_back(Event::Checkpoint(CheckpointKind::Best));
+        }
+        self.stage = Stage::EndOfStep;
+        Ok(())
+    }
+
+    fn evaluation(&mut self, sum: LossSum) -> Evaluation {
+        Evaluation {
+            step: self.progress.step,
+            epoch: self.progress.epoch + 1,
+            loss: sum.loss(),
+            accuracy: sum.accuracy(),
+            bits_per_character: sum.loss() / std::f64::consts::LN_2 * self.tokens_per_character(),
+            is_best: self.progress.evaluated(&sum, self.config.training.monitor),
+        }
+    }
+
+    fn tokens_per_character(&self) -> f64 {
+        self.corpus.ids().len() as f64 / self.characters as f64
+    }
+
+    fn end_of_step(&mut self) {
+        let reason = self.reason_to_end();
+        if self.epoch_is_over() && self.progress.running.positions > 0 {
+            let training = std::mem::take(&mut self.progress.running);
+            self.progress.last_epoch = Some(training);
+            self.progress.epoch += 1;
+            self.progress.batch = 0;
+            self.batches = None;
+            self.states = None;
+            let (epoch, validation) = (self.progress.epoch, self.evaluation);
+            self.events.push_back(Event::Epoch { epoch, training, validation });
+        }
+        if self.validation_windows() == 0 {
+            // Nothing can be compared, so the newest model counts as the best.
+            self.events.push_back(Event::Checkpoint(CheckpointKind::Best));
+        }
+        self.events.push_back(Event::Checkpoint(CheckpointKind::Last));
+        // An evaluation may have given a new reason to end.
+        let reason = reason.or_else(|| self.reason_to_end());
+        self.stage = if reason.is_some() { Stage::Over } else { Stage::Step };
+        self.events.extend(reason.map(Event::Done));
+    }
+
+    fn write_samples(&mut self) -> Result<()> {
+        let samples = &self.config.samples;
+        let mut encoding = self.model.tokenizer.encoding(UnknownPolicy::Skip, "prompt");
+        self.model.tokenizer.encode_piece(&samples.prompt, &mut encoding)?;
+        let prompt = encoding.ids.to_vec();
+        for (place, &temperature) in samples.temperatures.iter().enumerate() {
+            let config = GeneratorConfig {
+                sampler: Sampler { temperature, ..Sampler::default() },
+                tokens: samples.tokens,
+                stop: Vec::new(),
+                seed: self.config.training.seed,
+                purpose: Purpose::TrainingSample,
+                // A number that no other sample of the run has.
+                first: self.progress.step << 8 | place as u64,
+            };
+            let mut generator =
+                Generator::new(&self.model, self.compute.unit(), &prompt, 1, config)?;
+            let mut text = String::new();
+            while generator.step(|_, piece| text.push_str(piece)) {}
+            self.events.push_back(Event::Sample(Sample {
+                step: self.progress.step,
+                epoch: self.progress.epoch + 1,
+                temperature,
+                prompt: samples.prompt.clone(),
+                text,
+            }));
+        }
+        Ok(())
+    }
+}
+
+impl Iterator for Trainer {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(Ok(event));
+            }
+            if self.stage == Stage::Over {
+                return None;
+            }
+            if let Err(error) = self.advance() {
+                self.stage = Stage::Over;
+                return Some(Err(error));
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The subcommands, one file each.
+
+mod completions;
+mod decode;
+mod evaluate;
+mod generate;
+mod info;
+mod plot;
+mod predict;
+mod train;
+
+use std::fmt;
+
+use anyhow::Result;
+use machado_core::math::simd::VectorUnit;
+use machado_core::math::threads::Compute;
+
+use crate::cli::{Cli, Command, ComputeArgs};
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Train(args) => train::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Plot(args) => plot::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// A command line that clap lets through, but that means nothing: exit code 2.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// The threads and vector unit that the flags name, or the best of this machine.
+fn compute(args: &ComputeArgs) -> Result<Compute> {
+    let unit = match &args.vector_unit {
+        Some(name) => VectorUnit::by_name(name)?,
+        None => VectorUnit::detect(),
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    Ok(Compute::new(args.threads.unwrap_or_else(cores), unit)?)
+}

@@ -1,0 +1,232 @@
+//! `machado train`: from a text to the folder of a run.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use machado_core::run::RunConfig;
+use machado_core::train::{CheckpointKind, Event, Trainer};
+
+use crate::cli::{Length, TrainArgs};
+use crate::progress::Reporter;
+use crate::run_folder::{self, Log, RunFolder};
+use crate::texts::{self, Texts};
+use crate::{curves, files, interrupt, number, presets};
+
+/// How often the run is saved at least, so that a power cut costs little.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+
+pub(super) fn run(args: &TrainArgs) -> Result<()> {
+    let mut run = match &args.resume {
+        Some(path) => Run::resume(args, RunFolder::open(path)?)?,
+        None => Run::begin(args)?,
+    };
+    interrupt::listen();
+    let outcome = run.train();
+    if outcome.is_err() && run.trainer.progress().step > 0 {
+        run.reporter.clear();
+        eprintln!(
+            "note: {} holds the run as it was last saved",
+            run.folder.file(run_folder::LAST).display()
+        );
+    }
+    let ending = outcome?;
+    for file in curves::write(&run.folder)? {
+        run.reporter.note(&format!("curve       {}", file.display()));
+    }
+    run.say_what_next(ending)
+}
+
+/// How a training ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    Interrupted,
+}
+
+/// A training with its folder, its log and what the user sees of it.
+struct Run {
+    trainer: Trainer,
+    folder: RunFolder,
+    log: Log,
+    reporter: Reporter,
+    began: Instant,
+    saved: Instant,
+}
+
+impl Run {
+    fn begin(args: &TrainArgs) -> Result<Self> {
+        let mut config = presets::resolve(&args.settings, &args.length)?;
+        config.check()?;
+        let texts = Texts::open(&args.texts)?;
+        config.text.files = texts.names();
+        let compute = super::compute(&args.compute)?;
+        let text = texts::read_for_training(&texts, &config)?;
+        let mut reporter = Reporter::new(args.progress, args.log_every);
+        reporter.text(&texts, &text, &config, &compute);
+        let trainer = Trainer::new(config, text, compute)?;
+        let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
+        files::create_folder(folder.path())?;
+        // Settings and vocabulary are safe on the disk before the first step.
+        folder.write_config(trainer.config())?;
+        files::write(&folder.file(run_folder::LAST), &trainer.resume_file())?;
+        let log = Log::create(&folder)?;
+        Ok(Self::new(trainer, folder, log, reporter))
+    }
+
+    fn resume(args: &TrainArgs, folder: RunFolder) -> Result<Self> {
+        let mut config = folder.read_config()?;
+        presets::apply_length(&mut config, &args.length);
+        config.check()?;
+        let texts = if args.texts.is_empty() {
+            Texts::reopen(&config.text.files)?
+        } else {
+            Texts::open(&args.texts)?
+        };
+        config.text.files = texts.names();
+        let compute = super::compute(&args.compute)?;
+        let text = texts::read_for_training(&texts, &config)?;
+        let mut reporter = Reporter::new(args.progress, args.log_every);
+        reporter.text(&texts, &text, &config, &compute);
+        let path = folder.file(run_folder::LAST);
+        let trainer = Trainer::resume(config, text, &files::read(&path)?, compute)
+            .with_context(|| path.display().to_string())?;
+        if is_over(&trainer) {
+            bail!(
+                "the run in {} is over after {} steps\n\
+                 hint: give a larger --epochs, --steps or --minutes to go on",
+                folder.path().display(),
+                number::grouped(trainer.progress().step)
+            );
+        }
+        let log = Log::resume(&folder, trainer.progress().step)?;
+        folder.write_config(trainer.config())?;
+        Ok(Self::new(trainer, folder, log, reporter))
+    }
+
+    fn new(trainer: Trainer, folder: RunFolder, log: Log, mut reporter: Reporter) -> Self {
+        reporter.run(&trainer, &folder);
+        let now = Instant::now();
+        Self { trainer, folder, log, reporter, began: now, saved: now }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.log.seconds_before + self.began.elapsed().as_secs_f64()
+    }
+
+    fn train(&mut self) -> Result<Ending> {
+        loop {
+            if interrupt::asked() && self.trainer.is_settled() {
+                self.flush_log()?;
+                self.save(CheckpointKind::Last)?;
+                return Ok(Ending::Interrupted);
+            }
+            if let Some(minutes) = self.trainer.config().training.minutes {
+                let share = self.seconds() / (60.0 * minutes);
+                self.trainer.set_time(share);
+            }
+            let step_began = Instant::now();
+            let Some(event) = self.trainer.next() else {
+                return Ok(Ending::Done);
+            };
+            let event = event?;
+            if let Event::Checkpoint(kind) = event {
+                self.save(kind)?;
+            }
+            let seconds = self.seconds();
+            for line in self.reporter.event(&event, step_began.elapsed(), seconds) {
+                self.log.write(&line)?;
+            }
+            if self.saved.elapsed() > SAVE_EVERY && self.trainer.is_settled() {
+                self.flush_log()?;
+                self.save(CheckpointKind::Last)?;
+            }
+        }
+    }
+
+    /// Logs the steps since the last entry.
+    fn flush_log(&mut self) -> Result<()> {
+        let seconds = self.seconds();
+        match self.reporter.flush(seconds) {
+            Some(line) => self.log.write(&line),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&mut self, kind: CheckpointKind) -> Result<()> {
+        match kind {
+            CheckpointKind::Best => {
+                files::write(&self.folder.file(run_folder::BEST), &self.trainer.model_file())
+            }
+            CheckpointKind::Last => {
+                self.saved = Instant::now();
+                files::write(&self.folder.file(run_folder::LAST), &self.trainer.resume_file())
+            }
+        }
+    }
+
+    fn say_what_next(&mut self, ending: Ending) -> Result<()> {
+        if self.reporter.is_silent() {
+            return Ok(());
+        }
+        let program = program_name();
+        let folder = self.folder.path().display();
+        let progress = self.trainer.progress();
+        let time = number::duration(Duration::from_secs_f64(self.seconds()));
+        let mut out = std::io::stdout().lock();
+        let steps = number::grouped(progress.step);
+        if ending == Ending::Interrupted {
+            writeln!(out, "stopped after {steps} steps ({time}); nothing is lost. Go on with:")?;
+            writeln!(out, "  {program} train --resume {folder}")?;
+            return Ok(());
+        }
+        write!(out, "done: {steps} steps in {time}")?;
+        if let Some(best) = progress.best {
+            let bits = best.val_loss / std::f64::consts::LN_2;
+            write!(
+                out,
+                "; best after {} steps: validation loss {:.4} ({bits:.3} bits per token), accuracy {:.4}",
+                number::grouped(best.step),
+                best.val_loss,
+                best.val_accuracy
+            )?;
+        }
+        let prompt = &self.trainer.config().samples.prompt;
+        writeln!(out, "\nthe run is in {folder}\n\nnext:")?;
+        writeln!(out, "  {program} generate {prompt:?} --model {folder}")?;
+        writeln!(out, "  {program} predict {prompt:?} --model {folder}")?;
+        writeln!(out, "  {program} info {folder}")?;
+        if !self.trainer.corpus().parts().test.is_empty() {
+            writeln!(out, "  {program} evaluate --part test --model {folder}")?;
+        }
+        writeln!(out, "  {program} train --resume {folder} {}", longer(self.trainer.config()))?;
+        Ok(())
+    }
+}
+
+/// Whether a resumed run has nothing left to do.
+fn is_over(trainer: &Trainer) -> bool {
+    let (progress, training) = (trainer.progress(), &trainer.config().training);
+    trainer.total_steps().is_some_and(|total| progress.step >= total)
+        || training.patience.is_some_and(|most| progress.evaluations_since_best >= most)
+}
+
+/// The flag that lets a run go on for as long again.
+fn longer(config: &RunConfig) -> String {
+    let length = Length {
+        epochs: config.training.epochs,
+        steps: config.training.steps,
+        minutes: config.training.minutes,
+        patience: None,
+    };
+    match length {
+        Length { epochs: Some(n), .. } => format!("--epochs {}", 2 * n),
+        Length { steps: Some(n), .. } => format!("--steps {}", 2 * n),
+        Length { minutes, .. } => format!("--minutes {}", 2.0 * minutes.unwrap_or(1.0)),
+    }
+}
+
+/// How the user called this program, for commands to copy.
+fn program_name() -> String {
+    std::env::args().next().unwrap_or_else(|| "machado".into())
+}

@@ -1,0 +1,96 @@
+//! Finding the model that a command is to use, and preparing text for it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use machado_core::checkpoint::{self, ModelFile};
+use machado_core::text::Standardize;
+use machado_core::tokenizer::{Encoding, UnknownPolicy};
+
+use crate::cli::ModelArgs;
+use crate::{files, number, run_folder};
+
+/// The model inside the program; `assets/README.md` has the command that made it.
+const BUILT_IN: &[u8] = include_bytes!("../assets/model.safetensors");
+
+/// A model and where it came from.
+#[derive(Debug)]
+pub struct LoadedModel {
+    /// What the file holds.
+    pub file: ModelFile,
+    /// Its path, or words for the one inside the program.
+    pub name: String,
+}
+
+/// Loads the model that the flags name.
+pub fn load(args: &ModelArgs) -> Result<LoadedModel> {
+    load_path(args.model.as_deref())
+}
+
+/// Loads a model file, the best model of a run's folder, or without a path the model inside the
+/// program.
+pub fn load_path(path: Option<&Path>) -> Result<LoadedModel> {
+    let Some(path) = path else {
+        let file = checkpoint::read_model(BUILT_IN).context("the model inside the program")?;
+        return Ok(LoadedModel { file, name: "(the model inside the program)".into() });
+    };
+    let path = if path.is_dir() { best_of_run(path) } else { path.to_owned() };
+    let file =
+        checkpoint::read_model(&files::read(&path)?).with_context(|| path.display().to_string())?;
+    Ok(LoadedModel { file, name: path.display().to_string() })
+}
+
+/// The best model of a run, or where none was kept yet the one to resume from.
+fn best_of_run(folder: &Path) -> PathBuf {
+    let best = folder.join(run_folder::BEST);
+    let last = folder.join(run_folder::LAST);
+    if !best.exists() && last.exists() { last } else { best }
+}
+
+impl LoadedModel {
+    /// What was done to the text that the model was trained on, and is done to a prompt.
+    pub fn standardize(&self) -> Standardize {
+        self.file.config.as_ref().map_or(Standardize::None, |config| config.text.standardize)
+    }
+
+    /// The ids of a prompt as the user typed it, or of the file that `FILE:` names.
+    pub fn encode_prompt(&self, prompt: &str, unknown: UnknownPolicy) -> Result<Prompt> {
+        let text = match prompt.strip_prefix("FILE:") {
+            Some(path) => files::read_text(Path::new(path))?,
+            None => prompt.to_owned(),
+        };
+        let tokenizer = &self.file.model.tokenizer;
+        let mut encoding = tokenizer.encoding(unknown, "prompt");
+        tokenizer.encode_piece(&self.standardize().apply(&text), &mut encoding)?;
+        warn_of_skipped(&encoding);
+        Ok(Prompt { text, ids: encoding.ids.to_vec() })
+    }
+}
+
+/// A prompt as it was typed, and its ids.
+#[derive(Debug)]
+pub struct Prompt {
+    /// As it was typed.
+    pub text: String,
+    /// What the model reads.
+    pub ids: Vec<u32>,
+}
+
+/// Tells on stderr which characters were left out, the most frequent first.
+pub fn warn_of_skipped(encoding: &Encoding) {
+    if encoding.skipped.is_empty() {
+        return;
+    }
+    let mut skipped = encoding.skipped.clone();
+    skipped.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    let shown: Vec<String> =
+        skipped.iter().take(8).map(|(c, count)| format!("{c:?} ×{count}")).collect();
+    let more = if skipped.len() > 8 { ", …" } else { "" };
+    let total: u64 = skipped.iter().map(|(_, count)| count).sum();
+    eprintln!(
+        "warning: the model does not know {} of the {}: {}{more}; left out",
+        number::counted(total as usize, "character", "characters"),
+        encoding.source_name,
+        shown.join(", "),
+    );
+}

@@ -1,0 +1,53 @@
+//! Numbers as people read them.
+
+use std::time::Duration;
+
+pub use machado_core::error::grouped;
+
+/// `14.1 MB`.
+pub fn bytes(count: u64) -> String {
+    let units = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} bytes") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+/// `7 s`, `2 min 05 s`, `1 h 02 min`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// `1 file`, `2 files`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A token between quotes, with line ends and the like made visible.
+pub fn quoted(token: &str) -> String {
+    format!("{token:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(grouped(1_780_501).to_string(), "1,780,501");
+        assert_eq!(grouped(999).to_string(), "999");
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(14_100_000), "14.1 MB");
+        assert_eq!(duration(Duration::from_secs(125)), "2 min 05 s");
+        assert_eq!(duration(Duration::from_secs(3725)), "1 h 02 min");
+        assert_eq!(counted(1, "file", "files"), "1 file");
+    }
+}

@@ -1,0 +1,180 @@
+//! Settings by name, and what the flags change in them.
+
+use anyhow::{Context, Result, bail};
+use machado_core::layers::Activation;
+use machado_core::model::LayerConfig;
+use machado_core::run::RunConfig;
+
+use crate::cli::{Length, Settings};
+use crate::files;
+
+/// Name and contents of each preset.
+const PRESETS: [(&str, &str); 2] = [
+    ("tutorial", include_str!("../presets/tutorial.toml")),
+    ("small", include_str!("../presets/small.toml")),
+];
+
+/// The preset that is used when none is named.
+const DEFAULT: &str = "small";
+
+/// The config that the flags describe.
+pub fn resolve(settings: &Settings, length: &Length) -> Result<RunConfig> {
+    let mut config = match &settings.config {
+        Some(path) => {
+            let text = files::read_text(path)?;
+            parse(&text).with_context(|| format!("in {}", path.display()))?
+        }
+        None => by_name(settings.preset.as_deref().unwrap_or(DEFAULT))?,
+    };
+    apply_settings(&mut config, settings);
+    apply_length(&mut config, length);
+    Ok(config)
+}
+
+/// Reads a config file.
+pub fn parse(text: &str) -> Result<RunConfig> {
+    toml::from_str(text).context("this is not a config of machado")
+}
+
+fn by_name(name: &str) -> Result<RunConfig> {
+    let Some((_, text)) = PRESETS.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = PRESETS.iter().map(|(known, _)| *known).collect();
+        let problem = format!("there is no preset \"{name}\"; there are {}", known.join(", "));
+        bail!(crate::cmd::UsageError(problem));
+    };
+    parse(text).with_context(|| format!("in the preset {name}"))
+}
+
+fn apply_settings(config: &mut RunConfig, settings: &Settings) {
+    /// Replaces fields by flags that were given.
+    macro_rules! set {
+        ($($flag:ident => $($field:ident).+;)*) => {
+            $(if let Some(value) = settings.$flag.clone() {
+                config.$($field).+ = value;
+            })*
+        };
+    }
+    set! {
+        tokenizer => text.tokenizer;
+        standardize => text.standardize;
+        split => data.split;
+        sampling => data.sampling;
+        window => data.window;
+        shift => data.shift;
+        batch_size => data.batch_size;
+        shuffle_buffer => data.shuffle_buffer;
+        target => data.target;
+        optimizer => training.optimizer;
+        learning_rate => training.learning_rate;
+        schedule => training.schedule;
+        warmup_steps => training.warmup_steps;
+        seed => training.seed;
+        monitor => training.monitor;
+        eval_shift => training.eval_shift;
+        sample_every => samples.every;
+        sample_prompt => samples.prompt;
+        sample_tokens => samples.tokens;
+    }
+    if settings.clip_norm.is_some() {
+        config.training.clip_norm = settings.clip_norm;
+    }
+    if settings.eval_every.is_some() {
+        config.training.eval_every = settings.eval_every;
+    }
+    if !settings.sample_temperature.is_empty() {
+        config.samples.temperatures.clone_from(&settings.sample_temperature);
+    }
+    apply_layer_settings(&mut config.model.layers, settings);
+}
+
+fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
+    for layer in layers.iter_mut() {
+        match layer {
+            LayerConfig::Embedding { output_dim } => {
+                *output_dim = settings.embedding_dim.unwrap_or(*output_dim);
+            }
+            LayerConfig::Conv1d { filters, .. } => {
+                *filters = settings.filters.unwrap_or(*filters);
+            }
+            LayerConfig::Gru { units } => *units = settings.units.unwrap_or(*units),
+            LayerConfig::Dropout { .. } | LayerConfig::Dense { .. } => {}
+        }
+    }
+    let is_gru = |layer: &LayerConfig| matches!(layer, LayerConfig::Gru { .. });
+    if let Some(count) = settings.gru_layers
+        && let Some(first) = layers.iter().position(is_gru)
+    {
+        let gru = layers[first].clone();
+        layers.retain(|layer| !is_gru(layer));
+        layers.splice(first..first, std::iter::repeat_n(gru, count));
+    }
+    if let Some(rate) = settings.dropout {
+        layers.retain(|layer| !matches!(layer, LayerConfig::Dropout { .. }));
+        if rate > 0.0 {
+            insert_dropout(layers, rate);
+        }
+    }
+}
+
+/// Dropout before each GRU and before the output.
+fn insert_dropout(layers: &mut Vec<LayerConfig>, rate: f64) {
+    let with_dropout = |layer: &LayerConfig| {
+        let before = matches!(
+            layer,
+            LayerConfig::Gru { .. } | LayerConfig::Dense { activation: Activation::Softmax, .. }
+        );
+        let dropout = before.then_some(LayerConfig::Dropout { rate });
+        dropout.into_iter().chain([layer.clone()]).collect::<Vec<_>>()
+    };
+    *layers = layers.iter().flat_map(with_dropout).collect();
+}
+
+/// Sets when the run ends; a flag for that drops the config's own.
+pub fn apply_length(config: &mut RunConfig, length: &Length) {
+    let training = &mut config.training;
+    if length.epochs.is_some() || length.steps.is_some() || length.minutes.is_some() {
+        (training.epochs, training.steps, training.minutes) =
+            (length.epochs, length.steps, length.minutes);
+    }
+    if length.patience.is_some() {
+        training.patience = length.patience;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_presets_are_sound_and_survive_toml() {
+        for (name, _) in PRESETS {
+            let config = by_name(name).expect("a preset");
+            config.check().expect("sound");
+            let written = toml::to_string(&config).expect("serializable");
+            assert_eq!(parse(&written).expect("what was written"), config, "{name}");
+        }
+    }
+
+    #[test]
+    fn layer_flags_change_the_stack() {
+        let settings = Settings {
+            units: Some(64),
+            gru_layers: Some(2),
+            dropout: Some(0.3),
+            ..Settings::default()
+        };
+        let config = resolve(&settings, &Length::default()).expect("a config");
+        let types: Vec<&str> = config.model.layers.iter().map(LayerConfig::type_name).collect();
+        let expected = "embedding conv1d dropout gru dropout gru dropout dense";
+        assert_eq!(types.join(" "), expected);
+        config.check().expect("sound");
+    }
+
+    #[test]
+    fn a_flag_for_the_length_drops_the_others() {
+        let length = Length { steps: Some(5000), ..Length::default() };
+        let settings = Settings { preset: Some("tutorial".into()), ..Settings::default() };
+        let config = resolve(&settings, &length).expect("a config");
+        assert_eq!((config.training.epochs, config.training.steps), (None, Some(5000)));
+    }
+}

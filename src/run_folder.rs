@@ -1,0 +1,181 @@
+//! The folder of a run: what lies where, and the log of its events.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use machado_core::run::RunConfig;
+use serde_json::Value;
+
+use crate::{files, presets};
+
+/// The best model.
+pub const BEST: &str = "model.safetensors";
+/// What the run goes on from.
+pub const LAST: &str = "last.safetensors";
+/// The settings, complete.
+pub const CONFIG: &str = "config.toml";
+/// One event a line.
+pub const METRICS: &str = "metrics.jsonl";
+/// The samples, for people.
+pub const SAMPLES: &str = "samples.txt";
+
+/// The folder of a run.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// A place for a new run: `out`, or a free name below `runs`. Makes nothing yet.
+    pub fn choose(out: Option<&Path>, stem: &str) -> Result<Self> {
+        let path = match out {
+            Some(path) => {
+                if let Some(file) = [CONFIG, LAST, BEST].iter().find(|f| path.join(f).exists()) {
+                    bail!(
+                        "the folder {} already holds a run ({file})\n\
+                         hint: go on with it by --resume, or choose another --out",
+                        path.display()
+                    );
+                }
+                path.to_owned()
+            }
+            None => {
+                let numbered = |n: u32| {
+                    let name = if n == 1 { stem.to_owned() } else { format!("{stem}-{n}") };
+                    Path::new("runs").join(name)
+                };
+                (1..).map(numbered).find(|path| !path.exists()).expect("some number is free")
+            }
+        };
+        Ok(Self { path })
+    }
+
+    /// The folder of a run that exists.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.join(METRICS).exists() {
+            bail!(
+                "there is no run in {}: expected a folder with {METRICS}, as `machado train` makes",
+                path.display()
+            );
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes the settings.
+    pub fn write_config(&self, config: &RunConfig) -> Result<()> {
+        let text = toml::to_string(config).context("cannot write the settings as TOML")?;
+        files::write(&self.file(CONFIG), text.as_bytes())
+    }
+
+    /// Reads the settings.
+    pub fn read_config(&self) -> Result<RunConfig> {
+        let path = self.file(CONFIG);
+        presets::parse(&files::read_text(&path)?).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// All events of the log. A last line that was cut off is left out.
+    pub fn read_metrics(&self) -> Result<Vec<Value>> {
+        let path = self.file(METRICS);
+        let text = files::read_text(&path)?;
+        let lines = text.lines().count();
+        let mut events = Vec::with_capacity(lines);
+        for (number, line) in text.lines().enumerate() {
+            match serde_json::from_str(line) {
+                Ok(event) => events.push(event),
+                Err(_) if number + 1 == lines => {}
+                Err(error) => {
+                    bail!("{}, line {}: {error}", path.display(), number + 1);
+                }
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// The log of a run, open for more events.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    metrics: File,
+    samples: File,
+    /// Seconds of training before this session.
+    pub seconds_before: f64,
+}
+
+impl Log {
+    /// A new, empty log.
+    pub fn create(folder: &RunFolder) -> Result<Self> {
+        files::write(&folder.file(METRICS), b"")?;
+        files::write(&folder.file(SAMPLES), b"")?;
+        Self::append(folder, 0.0)
+    }
+
+    /// The log of a run that goes on after `step`: events after that step are dropped, since they
+    /// will happen again.
+    pub fn resume(folder: &RunFolder, step: u64) -> Result<Self> {
+        let kept: Vec<Value> = folder
+            .read_metrics()?
+            .into_iter()
+            .filter(|event| event["event"] != "done" && event["step"].as_u64() <= Some(step))
+            .collect();
+        let lines: String = kept.iter().map(|event| format!("{event}\n")).collect();
+        files::write(&folder.file(METRICS), lines.as_bytes())?;
+        let samples: String = kept.iter().filter_map(sample_text).collect();
+        files::write(&folder.file(SAMPLES), samples.as_bytes())?;
+        let seconds = kept.last().and_then(|event| event["elapsed_seconds"].as_f64());
+        Self::append(folder, seconds.unwrap_or(0.0))
+    }
+
+    fn append(folder: &RunFolder, seconds_before: f64) -> Result<Self> {
+        let open = |name| {
+            let path = folder.file(name);
+            let file = OpenOptions::new().append(true).open(&path);
+            file.with_context(|| format!("cannot write {}", path.display()))
+        };
+        let (metrics, samples) = (open(METRICS)?, open(SAMPLES)?);
+        Ok(Self { path: folder.path.clone(), metrics, samples, seconds_before })
+    }
+
+    /// Adds an event.
+    pub fn write(&mut self, event: &Value) -> Result<()> {
+        let mut outcome = self.metrics.write_all(format!("{event}\n").as_bytes());
+        if let Some(sample) = sample_text(event) {
+            outcome = outcome.and_then(|()| self.samples.write_all(sample.as_bytes()));
+        }
+        outcome.with_context(|| {
+            format!(
+                "cannot write the log in {}\nhint: make room on the disk, then go on with \
+                 `machado train --resume {}`",
+                self.path.display(),
+                self.path.display()
+            )
+        })
+    }
+}
+
+/// How a sample stands in samples.txt, if the event is one.
+fn sample_text(event: &Value) -> Option<String> {
+    if event["event"] != "sample" {
+        return None;
+    }
+    let text = |key: &str| event[key].as_str().unwrap_or_default();
+    Some(format!(
+        "== step {}, temperature {} ==\n{}{}\n\n",
+        event["step"],
+        event["temperature"],
+        text("prompt"),
+        text("text")
+    ))
+}
