@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use machado_core::data::{Sampling, Split, Target};
+use machado_core::data::{Sampling, Shuffle, Split, Target};
 use machado_core::optimizer::{OptimizerConfig, Schedule};
 use machado_core::run::{Monitor, TokenizerKind};
 use machado_core::text::Standardize;
@@ -127,9 +127,9 @@ pub struct Settings {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub batch_size: Option<usize>,
 
-    /// Windows held for shuffling; 0 keeps their order
-    #[arg(long, value_name = "N")]
-    pub shuffle_buffer: Option<usize>,
+    /// Windows held for shuffling, as in tf.data, or all; 0 keeps their order
+    #[arg(long, value_name = "N|all", value_parser = parse_shuffle)]
+    pub shuffle_buffer: Option<Shuffle>,
 
     /// Predict after each token of a window, or after the last one only
     #[arg(long, value_parser = parse_target, value_name = "all|last")]
@@ -501,6 +501,14 @@ fn probability(text: &str) -> Result<f64, String> {
 
 fn share_below_one(text: &str) -> Result<f64, String> {
     number_that(text, "from 0 to less than 1", |value| (0.0..1.0).contains(&value))
+}
+
+fn parse_shuffle(text: &str) -> Result<Shuffle, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(Shuffle::ALL),
+        Ok(windows) => Ok(Shuffle::Buffer(windows)),
+        Err(_) => Err("expected a whole number, or all".into()),
+    }
 }
 
 fn parse_optimizer(text: &str) -> Result<OptimizerConfig, String> {

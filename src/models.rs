@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use machado_core::checkpoint::{self, ModelFile};
 use machado_core::text::Standardize;
 use machado_core::tokenizer::{Encoding, UnknownPolicy};
 
 use crate::cli::ModelArgs;
-use crate::{files, number, run_folder};
+use crate::run_folder::{self, RunFolder};
+use crate::texts::{self, Texts};
+use crate::{files, number};
 
 /// The model inside the program; `assets/README.md` has the command that made it.
 const BUILT_IN: &[u8] = include_bytes!("../assets/model.safetensors");
@@ -20,6 +22,8 @@ pub struct LoadedModel {
     pub file: ModelFile,
     /// Its path, or words for the one inside the program.
     pub name: String,
+    /// The folder that it lies in.
+    folder: Option<PathBuf>,
 }
 
 /// Loads the model that the flags name.
@@ -32,12 +36,17 @@ pub fn load(args: &ModelArgs) -> Result<LoadedModel> {
 pub fn load_path(path: Option<&Path>) -> Result<LoadedModel> {
     let Some(path) = path else {
         let file = checkpoint::read_model(BUILT_IN).context("the model inside the program")?;
-        return Ok(LoadedModel { file, name: "(the model inside the program)".into() });
+        return Ok(LoadedModel {
+            file,
+            name: "(the model inside the program)".into(),
+            folder: None,
+        });
     };
     let path = if path.is_dir() { best_of_run(path) } else { path.to_owned() };
     let file =
         checkpoint::read_model(&files::read(&path)?).with_context(|| path.display().to_string())?;
-    Ok(LoadedModel { file, name: path.display().to_string() })
+    let folder = path.parent().map(Path::to_owned);
+    Ok(LoadedModel { file, name: path.display().to_string(), folder })
 }
 
 /// The best model of a run, or where none was kept yet the one to resume from.
@@ -51,6 +60,20 @@ impl LoadedModel {
     /// What was done to the text that the model was trained on, and is done to a prompt.
     pub fn standardize(&self) -> Standardize {
         self.file.config.as_ref().map_or(Standardize::None, |config| config.text.standardize)
+    }
+
+    /// The texts that the model was trained on: the sample text, or what the run that it lies in
+    /// names.
+    pub fn own_texts(&self) -> Result<Texts> {
+        let named = self.file.config.as_ref().map(|config| &config.text.files[..]);
+        if named.is_some_and(|names| names == [texts::SAMPLE_NAME]) {
+            return Texts::open(&[]);
+        }
+        let run = self.folder.as_ref().and_then(|folder| RunFolder::open(folder).ok());
+        let Some(run) = run else {
+            bail!("{} lies in no run that says where its text is\nhint: give the text", self.name);
+        };
+        Texts::reopen(&run.read_config()?.text.files)
     }
 
     /// The ids of a prompt as the user typed it, or of the file that `FILE:` names.

@@ -34,6 +34,8 @@ pub struct Reporter {
     /// The step and epoch that events belong to.
     step: u64,
     epoch: u64,
+    /// An evaluation that is not shown yet: at the end of an epoch both come in one line.
+    evaluation: Option<Evaluation>,
 }
 
 enum Style {
@@ -94,6 +96,7 @@ impl Reporter {
             minutes: None,
             step: 0,
             epoch: 1,
+            evaluation: None,
         }
     }
 
@@ -226,7 +229,7 @@ impl Reporter {
                 entries.push(self.entry("sample", seconds, fields));
             }
             Event::Evaluated(evaluation) => {
-                self.note(&show_evaluation(evaluation));
+                self.evaluation = Some(*evaluation);
                 let fields = json!({
                     "val_loss": evaluation.loss,
                     "val_accuracy": evaluation.accuracy,
@@ -253,6 +256,12 @@ impl Reporter {
                     CheckpointKind::Best => "best",
                     CheckpointKind::Last => "last",
                 };
+                if kind == "last"
+                    && let Some(evaluation) = self.evaluation.take()
+                {
+                    let line = show_evaluation(&evaluation);
+                    self.note(&format!("step {}: {line}", grouped(self.step)));
+                }
                 entries.push(self.entry("checkpoint", seconds, json!({ "kind": kind })));
             }
             Event::Done(reason) => {
@@ -393,8 +402,7 @@ fn show_sample(sample: &Sample) -> String {
 
 fn show_evaluation(evaluation: &Evaluation) -> String {
     format!(
-        "step {}: validation loss {:.4}, accuracy {:.4}, {:.3} bits per character{}",
-        grouped(evaluation.step),
+        "validation loss {:.4}, accuracy {:.4}, {:.3} bits per character{}",
         evaluation.loss,
         evaluation.accuracy,
         evaluation.bits_per_character,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use machado_core::run::RunConfig;
 use serde_json::Value;
 
+use crate::texts::Texts;
 use crate::{files, presets};
 
 /// The best model.
@@ -73,9 +74,11 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Writes the settings.
-    pub fn write_config(&self, config: &RunConfig) -> Result<()> {
-        let text = toml::to_string(config).context("cannot write the settings as TOML")?;
+    /// Writes the settings, with the paths of the texts.
+    pub fn write_config(&self, config: &RunConfig, texts: &Texts) -> Result<()> {
+        let mut config = config.clone();
+        config.text.files = texts.paths();
+        let text = toml::to_string(&config).context("cannot write the settings as TOML")?;
         files::write(&self.file(CONFIG), text.as_bytes())
     }
 

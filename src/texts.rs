@@ -16,10 +16,10 @@ use machado_core::train::TrainingText;
 /// The sample text inside the program: original stories and letters, in the public domain.
 pub const SAMPLE: &str = include_str!("../assets/contos.txt");
 
-/// What [`Texts::names`] calls the sample text.
+/// What [`Texts::paths`] calls the sample text.
 pub const SAMPLE_NAME: &str = "(the sample text inside the program)";
 
-/// What [`Texts::names`] calls the standard input.
+/// What [`Texts::paths`] calls the standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// Bytes read at a time.
@@ -78,14 +78,23 @@ impl Texts {
         Self::open(&names.iter().map(PathBuf::from).collect::<Vec<_>>())
     }
 
-    /// Their names, with full paths, for [`reopen`](Self::reopen).
-    pub fn names(&self) -> Vec<String> {
+    /// Their full paths, for [`reopen`](Self::reopen).
+    pub fn paths(&self) -> Vec<String> {
         let full = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let name = |source: &Source| match &source.place {
             Place::File(path) => full(path).display().to_string(),
             Place::Memory(_) => source.name.clone(),
         };
         self.sources.iter().map(name).collect()
+    }
+
+    /// Their names without folders, for model files, which travel.
+    pub fn names(&self) -> Vec<String> {
+        let name = |source: &Source| match &source.place {
+            Place::File(path) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            Place::Memory(_) => None,
+        };
+        self.sources.iter().map(|s| name(s).unwrap_or_else(|| s.name.clone())).collect()
     }
 
     /// One line for people: which texts, and their encoding where it is not UTF-8.

@@ -87,15 +87,7 @@ impl KnownText {
         paths: &[std::path::PathBuf],
         unknown: UnknownPolicy,
     ) -> Result<Self> {
-        let texts = if paths.is_empty() {
-            let config = loaded.file.config.as_ref();
-            match config.map(|config| &config.text.files[..]) {
-                Some(names @ [_, ..]) => Texts::reopen(names)?,
-                _ => bail!("this model does not say which text it was trained on\nhint: give one"),
-            }
-        } else {
-            Texts::open(paths)?
-        };
+        let texts = if paths.is_empty() { loaded.own_texts()? } else { Texts::open(paths)? };
         let tokenizer = &loaded.file.model.tokenizer;
         let mut encoding = tokenizer.encoding(unknown, "text");
         texts.for_each_piece(loaded.standardize(), |piece| {

@@ -68,7 +68,7 @@ impl Run {
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
         files::create_folder(folder.path())?;
         // Settings and vocabulary are safe on the disk before the first step.
-        folder.write_config(trainer.config())?;
+        folder.write_config(trainer.config(), &texts)?;
         files::write(&folder.file(run_folder::LAST), &trainer.resume_file())?;
         let log = Log::create(&folder)?;
         Ok(Self::new(trainer, folder, log, reporter))
@@ -100,7 +100,7 @@ impl Run {
             );
         }
         let log = Log::resume(&folder, trainer.progress().step)?;
-        folder.write_config(trainer.config())?;
+        folder.write_config(trainer.config(), &texts)?;
         Ok(Self::new(trainer, folder, log, reporter))
     }
 

@@ -1,1 +1,14 @@
+//! The program from outside: what it prints, what it writes, how it ends. One file a topic.
 
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+/// A folder of its own for each test, and the program run in it.
+mod harness;
+/// `machado train`: the run folder, progress, resuming, Ctrl-C.
+mod train;
+/// The commands that use a model.
+mod using;
+/// Bad input: what is said, what stays untouched. One test a way.
+mod bad_input;
+/// What the documents claim is true.
+mod documents;

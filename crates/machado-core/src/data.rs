@@ -14,5 +14,5 @@ pub use batch::{Batch, Start};
 pub use corpus::Corpus;
 pub use epoch::{BatchPlan, Sampling, Target};
 pub use prefetch::Prefetch;
-pub use shuffle::ShuffleBuffer;
+pub use shuffle::Shuffle;
 pub use split::{Part, Parts, Split};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, Start};
 use super::corpus::Corpus;
-use super::shuffle::ShuffleBuffer;
+use super::shuffle::Shuffle;
 use crate::error::{Error, Result};
 use crate::rng::{Purpose, Rng};
 
@@ -47,8 +47,8 @@ pub struct BatchPlan {
     pub shift: usize,
     /// Rows of a batch, `B`; the last batch of an epoch may have fewer.
     pub batch_size: usize,
-    /// Windows held for shuffling; 0 keeps their order.
-    pub shuffle_buffer: usize,
+    /// The order of the windows.
+    pub shuffle: Shuffle,
     /// The run's seed.
     pub seed: u64,
 }
@@ -137,9 +137,7 @@ impl BatchPlan {
     ) -> impl Iterator<Item = Batch> + Send + use<> {
         let plan = self.clone();
         let rng = Rng::new(self.seed, Purpose::Shuffle, epoch);
-        let mut order = ShuffleBuffer::new(self.windows(), self.shuffle_buffer, rng);
-        // The order is a matter of what was drawn before, so what is skipped is drawn too.
-        order.by_ref().take(skip as usize * self.batch_size).for_each(drop);
+        let mut order = self.shuffle.order(self.windows(), rng, skip * self.batch_size as u64);
         std::iter::from_fn(move || {
             let next = order.by_ref().take(plan.batch_size);
             let starts: Vec<usize> =
@@ -203,7 +201,7 @@ mod tests {
             window: 5,
             shift: 1,
             batch_size: 4,
-            shuffle_buffer: 10,
+            shuffle: Shuffle::Buffer(10),
             seed: 42,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{BatchPlan, Part, Parts, Sampling, Split, Target};
+use crate::data::{BatchPlan, Part, Parts, Sampling, Shuffle, Split, Target};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::optimizer::{OptimizerConfig, Schedule};
@@ -60,8 +60,8 @@ pub struct DataConfig {
     pub shift: usize,
     /// Rows of a batch, `B`.
     pub batch_size: usize,
-    /// Windows held for shuffling; 0 keeps their order (windows only).
-    pub shuffle_buffer: usize,
+    /// Windows held for shuffling, or `"all"`; 0 keeps their order (windows only).
+    pub shuffle_buffer: Shuffle,
     /// Whether each token of a window is followed by a prediction, or only the last one.
     pub target: Target,
 }
@@ -201,7 +201,7 @@ impl RunConfig {
             window: self.data.window,
             shift: self.data.shift,
             batch_size: self.data.batch_size,
-            shuffle_buffer: self.data.shuffle_buffer,
+            shuffle: self.data.shuffle_buffer,
             seed: self.training.seed,
         }
     }
@@ -212,7 +212,7 @@ impl RunConfig {
             range: parts.range(Part::Validation),
             sampling: Sampling::Windows,
             shift: self.training.eval_shift,
-            shuffle_buffer: 0,
+            shuffle: Shuffle::Buffer(0),
             ..self.training_plan(parts)
         }
     }

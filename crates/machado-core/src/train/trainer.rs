@@ -194,9 +194,9 @@ impl Trainer {
         let ids = self.corpus.ids().len() * self.corpus.ids().bytes_per_id();
         let buffers = 2 + self.optimizer.moments().len() + 2;
         let weights = buffers * size_of::<f32>() * self.model.weights.len();
-        let shuffle = self.plan.shuffle_buffer.min(self.plan.windows() as usize) * size_of::<u64>();
+        let shuffle = self.plan.shuffle.bytes(self.plan.windows());
         let batch = self.engine.batch_bytes(self.plan.batch_size.max(64), self.plan.window);
-        (ids + weights + shuffle) as u64 + batch
+        (ids + weights) as u64 + shuffle + batch
     }
 
     /// Whether all that happened until now has been told, so that stopping here loses nothing.
@@ -379,7 +379,8 @@ impl Trainer {
         let mut validation = match self.validation.take() {
             Some(validation) => validation,
             None => {
-                if self.config.data.sampling == Sampling::Streams {
+                // The engine forgets the streams' state, unless a resumed run has yet to give it.
+                if self.config.data.sampling == Sampling::Streams && self.states.is_none() {
                     self.states = Some(self.engine.states());
                 }
                 self.engine.load(&self.model.weights);

@@ -1,0 +1,86 @@
+use machado_core::data::{Corpus, Sampling, Shuffle, Target};
+use machado_core::layers::Activation;
+use machado_core::math::simd::VectorUnit;
+use machado_core::math::threads::Compute;
+use machado_core::model::{LayerConfig, ModelConfig};
+use machado_core::optimizer::{OptimizerConfig, Schedule};
+use machado_core::run::{
+    DataConfig, Monitor, RunConfig, SamplesConfig, TextConfig, TrainingConfig,
+};
+use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
+use machado_core::train::{Trainer, TrainingText};
+
+/// A text that can be learnt: words in an order that has a rule.
+pub(crate) fn text() -> String {
+    let words = ["a cor", "do céu", "é azul,", "e o mar", "também;", "mas à noite\n"];
+    (0..200).flat_map(|i| [words[i % 6], words[i * i % 5], " "]).collect()
+}
+
+/// A small run with every kind of layer.
+pub(crate) fn config() -> RunConfig {
+    RunConfig {
+        text: TextConfig::default(),
+        data: DataConfig {
+            split: "0.8:0.15".parse().unwrap(),
+            sampling: Sampling::Windows,
+            window: 12,
+            shift: 3,
+            batch_size: 20,
+            shuffle_buffer: Shuffle::Buffer(50),
+            target: Target::All,
+        },
+        model: ModelConfig {
+            layers: vec![
+                LayerConfig::Embedding { output_dim: 5 },
+                LayerConfig::Conv1d { filters: 7, kernel_size: 3, activation: Activation::Relu },
+                LayerConfig::Dropout { rate: 0.1 },
+                LayerConfig::Gru { units: 9 },
+                LayerConfig::Dense { units: None, activation: Activation::Softmax },
+            ],
+        },
+        training: TrainingConfig {
+            epochs: Some(2),
+            steps: None,
+            minutes: None,
+            seed: 42,
+            learning_rate: 0.01,
+            schedule: Schedule::Cosine,
+            warmup_steps: 5,
+            clip_norm: Some(1.0),
+            monitor: Monitor::ValLoss,
+            patience: None,
+            eval_every: Some(7),
+            eval_shift: 5,
+            optimizer: OptimizerConfig::default(),
+        },
+        samples: SamplesConfig {
+            every: 10,
+            prompt: "a cor ".into(),
+            temperatures: vec![0.0, 1.0],
+            tokens: 20,
+        },
+    }
+}
+
+pub(crate) fn training_text(config: &RunConfig) -> TrainingText {
+    let text = config.text.standardize.apply(&text()).into_owned();
+    let mut counter = CharCounter::default();
+    counter.add(&text);
+    let tokenizer = Tokenizer::Char(counter.tokenizer());
+    let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
+    tokenizer.encode_piece(&text, &mut encoding).unwrap();
+    let corpus = Corpus::new(encoding.ids, &config.data.split).unwrap();
+    TrainingText { corpus, tokenizer, characters: encoding.characters }
+}
+
+pub(crate) fn compute(threads: usize) -> Compute {
+    Compute::new(threads, VectorUnit::detect()).unwrap()
+}
+
+pub(crate) fn trainer(config: &RunConfig, threads: usize) -> Trainer {
+    Trainer::new(config.clone(), training_text(config), compute(threads)).unwrap()
+}
+
+pub(crate) fn resumed(config: &RunConfig, file: &[u8]) -> Trainer {
+    Trainer::resume(config.clone(), training_text(config), file, compute(1)).unwrap()
+}

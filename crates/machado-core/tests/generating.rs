@@ -1,0 +1,120 @@
+use machado_core::evaluate::evaluate;
+use machado_core::generate::{Generator, GeneratorConfig};
+use machado_core::ids::TokenIds;
+use machado_core::math::reference;
+use machado_core::math::simd::VectorUnit;
+use machado_core::model::{Model, Streams};
+use machado_core::predict::predict;
+use machado_core::rng::Purpose;
+use machado_core::sample::Sampler;
+
+use crate::common::{compute, config, trainer, training_text};
+
+fn model() -> Model {
+    let mut trainer = trainer(&config(), 1);
+    while trainer.next().is_some() {}
+    trainer.model().clone()
+}
+
+fn settings(seed: u64, first: u64) -> GeneratorConfig {
+    let sampler = Sampler::default();
+    GeneratorConfig { sampler, tokens: 60, stop: vec![], seed, purpose: Purpose::Generate, first }
+}
+
+fn write(model: &Model, texts: usize, config: GeneratorConfig) -> Vec<String> {
+    let prompt = [3, 1, 2];
+    let mut generator =
+        Generator::new(model, VectorUnit::detect(), &prompt, texts, config).unwrap();
+    let mut written = vec![String::new(); texts];
+    while generator.step(|number, piece| written[number].push_str(piece)) {}
+    written
+}
+
+#[test]
+fn reading_token_by_token_equals_reading_at_once() {
+    let model = model();
+    let ids: Vec<u32> = (0..40).map(|i| i * 7 % 13).collect();
+    for unit in VectorUnit::available() {
+        let mut at_once = Streams::new(&model, unit).unwrap();
+        let expected = at_once.read(&ids).to_vec();
+        let mut one_by_one = Streams::new(&model, unit).unwrap();
+        for id in &ids {
+            one_by_one.read(&[*id]);
+        }
+        one_by_one.clear();
+        let last = ids.iter().map(|&id| one_by_one.read(&[id]).to_vec()).last().unwrap();
+        assert_eq!(last, expected, "{}", unit.name());
+    }
+}
+
+#[test]
+fn a_text_is_the_same_alone_and_with_others() {
+    let model = model();
+    let together = write(&model, 9, settings(5, 0));
+    for (number, text) in together.iter().enumerate() {
+        assert_eq!(&write(&model, 1, settings(5, number as u64))[0], text);
+    }
+    assert_ne!(together[0], together[1]);
+    assert_ne!(together[0], write(&model, 1, settings(6, 0))[0]);
+    assert!(together.iter().all(|text| text.chars().count() == 60));
+}
+
+#[test]
+fn the_same_text_from_all_vector_units_at_temperature_0() {
+    let model = model();
+    let greedy = GeneratorConfig {
+        sampler: Sampler { temperature: 0.0, ..Sampler::default() },
+        ..settings(0, 0)
+    };
+    let texts: Vec<String> = VectorUnit::available()
+        .into_iter()
+        .map(|unit| {
+            let mut generator = Generator::new(&model, unit, &[1], 1, greedy.clone()).unwrap();
+            let mut text = String::new();
+            while generator.step(|_, piece| text.push_str(piece)) {}
+            text
+        })
+        .collect();
+    assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");
+}
+
+#[test]
+fn predictions_are_the_softmax_of_the_logits_in_order() {
+    let model = model();
+    let unit = VectorUnit::detect();
+    let logits = Streams::new(&model, unit).unwrap().read(&[2, 5]).to_vec();
+    let expected = reference::softmax(&logits);
+    let all = predict(&model, unit, &[2, 5], &Sampler::default(), 1000).unwrap();
+    assert_eq!(all.len(), model.tokenizer.vocabulary_size());
+    assert!(all.is_sorted_by(|a, b| a.probability >= b.probability));
+    assert!((all.iter().map(|c| c.probability).sum::<f64>() - 1.0).abs() < 1e-9);
+    for candidate in &all {
+        let expected = f64::from(expected[candidate.id as usize]);
+        assert!((candidate.probability - expected).abs() < 1e-6);
+        assert_eq!(candidate.token, model.tokenizer.token(candidate.id));
+    }
+    assert_eq!(predict(&model, unit, &[2, 5], &Sampler::default(), 3).unwrap(), all[..3]);
+}
+
+/// The loss of a text is minus the sum of the log-probabilities of its tokens, one after the other.
+#[test]
+fn evaluation_carries_the_state_over_the_whole_text() {
+    let model = model();
+    let corpus = training_text(&config()).corpus;
+    let ids = corpus.ids().to_vec()[..1500].to_vec();
+    let mut streams = Streams::new(&model, VectorUnit::detect()).unwrap();
+    let mut nats = 0.0;
+    for pair in ids.windows(2) {
+        let probabilities = reference::softmax(streams.read(&pair[..1]));
+        nats -= f64::from(probabilities[pair[1] as usize]).ln();
+    }
+    let ids = TokenIds::U32(ids);
+    let score = evaluate(&model, &compute(2), &ids, 0..1500, |_| true).unwrap().unwrap();
+    assert_eq!(score.sum.positions, 1499);
+    assert!((score.sum.nats - nats).abs() < 1e-3, "{} instead of {nats}", score.sum.nats);
+    let text = model.tokenizer.decode(&ids.to_vec()[1..]);
+    assert_eq!((score.characters, score.bytes), (1499, text.len() as u64));
+    let bits = score.sum.nats / std::f64::consts::LN_2;
+    assert!((score.bits_per_byte() - bits / text.len() as f64).abs() < 1e-12);
+    assert!(evaluate(&model, &compute(1), &ids, 3..4, |_| true).is_err());
+}

@@ -1,0 +1,168 @@
+use machado_core::checkpoint::{self, FORMAT_VERSION};
+use machado_core::error::Error;
+use serde_json::{Value, json};
+
+use crate::common::{config, trainer};
+
+fn file() -> Vec<u8> {
+    trainer(&config(), 1).model_file()
+}
+
+/// The file with another header; the values stay.
+fn with_header(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let file = file();
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let mut header: Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+    change(&mut header);
+    let header = header.to_string().into_bytes();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &file[8 + length..]].concat()
+}
+
+fn with_metadata(key: &str, value: Value) -> Vec<u8> {
+    with_header(|header| header["__metadata__"][key] = value)
+}
+
+fn check(bytes: &[u8], expected: &str) {
+    let message = checkpoint::read_model(bytes).expect_err("it is broken").to_string();
+    assert!(message.contains(expected), "{message}");
+    assert!(message.contains("hint:"), "{message}");
+}
+
+#[test]
+fn a_whole_file_is_read_back() {
+    let trainer = trainer(&config(), 1);
+    let read = checkpoint::read_model(&trainer.model_file()).unwrap();
+    assert_eq!(&read.model, trainer.model());
+    assert_eq!(read.training, Some(trainer.facts()));
+    assert_eq!(read.config, Some(config()));
+    let bare = checkpoint::write_model(trainer.model(), None, None);
+    assert_eq!(checkpoint::read_model(&bare).unwrap().training, None);
+}
+
+#[test]
+fn the_same_model_gives_the_same_bytes() {
+    assert!(file() == file());
+}
+
+#[test]
+fn empty() {
+    check(b"", "does not begin as a safetensors file");
+}
+
+#[test]
+fn text() {
+    check(b"A cor do c\xc3\xa9u \xc3\xa9 azul.", "does not begin as a safetensors file");
+}
+
+#[test]
+fn cut_off_anywhere() {
+    let file = file();
+    for length in (0..file.len()).step_by(97).chain([1, 8, 9, file.len() - 1]) {
+        let error = checkpoint::read_model(&file[..length]).expect_err("cut off");
+        assert!(
+            matches!(error, Error::DamagedModel { .. } | Error::NotAModel { .. }),
+            "{length} bytes: {error}"
+        );
+    }
+    check(&file[..file.len() - 1], "it is cut off after");
+}
+
+#[test]
+fn bytes_behind_the_end() {
+    check(&[file(), vec![0; 8]].concat(), "damaged");
+}
+
+#[test]
+fn of_another_program() {
+    let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    check(&bytes, "a safetensors file of another program");
+}
+
+#[test]
+fn of_a_newer_version() {
+    let bytes = with_metadata("machado.format_version", json!((FORMAT_VERSION + 1).to_string()));
+    check(&bytes, "format version 2, but this program reads up to 1");
+}
+
+#[test]
+fn without_a_version_number() {
+    check(&with_metadata("machado.format_version", json!("soon")), "its version is \"soon\"");
+}
+
+#[test]
+fn without_its_layers() {
+    let bytes = with_header(|header| {
+        header["__metadata__"].as_object_mut().unwrap().remove("machado.model");
+    });
+    check(&bytes, "has no \"machado.model\"");
+}
+
+#[test]
+fn with_layers_that_cannot_be_read() {
+    check(&with_metadata("machado.model", json!("{\"layers\":[{\"type\":\"lstm\"}]}")), "lstm");
+    check(&with_metadata("machado.tokenizer", json!("{")), "machado.tokenizer");
+}
+
+#[test]
+fn with_layers_that_do_not_fit_together() {
+    let bytes = with_metadata("machado.model", json!(r#"{"layers":[{"type":"gru","units":3}]}"#));
+    let message = checkpoint::read_model(&bytes).expect_err("it is broken").to_string();
+    assert!(message.contains("layer 1 (gru)"), "{message}");
+}
+
+#[test]
+fn without_a_tensor() {
+    let bytes = with_header(|header| {
+        let tensor = header.as_object_mut().unwrap().remove("gru/bias").unwrap();
+        header["other"] = tensor;
+    });
+    check(&bytes, "no tensor \"gru/bias\"");
+}
+
+#[test]
+fn with_a_tensor_of_another_shape() {
+    let bytes = with_header(|header| header["gru/bias"]["shape"] = json!([27, 2]));
+    check(&bytes, "\"gru/bias\" has shape [27, 2] instead of [2, 27]");
+}
+
+#[test]
+fn with_tensors_of_another_type() {
+    let bytes = with_header(|header| {
+        header["gru/bias"]["dtype"] = json!("I32");
+    });
+    check(&bytes, "I32 instead of F32");
+}
+
+#[test]
+fn with_a_weight_that_is_no_number() {
+    let mut bytes = file();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    check(&bytes, "is NaN");
+}
+
+#[test]
+fn with_an_empty_vocabulary() {
+    let bytes = with_metadata("machado.tokenizer", json!(r#"{"type":"char","vocabulary":[]}"#));
+    check(&bytes, "vocabulary is empty");
+}
+
+#[test]
+fn with_a_header_that_claims_to_be_huge() {
+    let mut bytes = file();
+    bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(checkpoint::read_model(&bytes).is_err());
+    bytes[..8].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    assert!(checkpoint::read_model(&bytes).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(place in 0usize..3000, value: u8) {
+        let mut bytes = file();
+        let place = place % bytes.len();
+        bytes[place] = value;
+        let _ = checkpoint::read_model(&bytes);
+    }
+}

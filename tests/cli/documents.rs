@@ -1,0 +1,172 @@
+//! What the documents claim about commands, flags, files and tests.
+
+use std::path::Path;
+
+use crate::harness::{Place, TINY, text};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// The lines of the blocks marked `sh`.
+fn shell_lines(document: &str) -> Vec<String> {
+    let blocks = document.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.flat_map(str::lines).filter(|line| !line.is_empty()).map(String::from).collect()
+}
+
+/// The words of a command line; quotes hold words together.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+/// Runs each command of a document in order, with models so small that it takes a moment.
+fn check_commands(name: &str, book: &str) {
+    let place = Place::new();
+    place.write(book, text());
+    let mut run = 0;
+    for line in shell_lines(&document(name)) {
+        let words = words(&line);
+        if words[0] == "cargo" {
+            let known = ["cargo run --release -- train", "cargo test", "cargo install --path ."];
+            assert!(known.contains(&line.as_str()), "{name}: {line}");
+            continue;
+        }
+        assert_eq!(words[0], "machado", "{name}: {line}");
+        let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        let mut command = place.machado(&args);
+        if args[0] == "train" && !args.contains(&"--resume") {
+            let given = |flag: &str| args.contains(&flag);
+            let pairs = TINY.chunks(2).filter(|pair| !given(pair[0]));
+            let minutes = given("--minutes");
+            pairs.filter(|pair| !(minutes && pair[0] == "--steps")).for_each(|pair| {
+                command.args(pair);
+            });
+            if given("--minutes") {
+                command.args(["--steps", "30"]);
+            }
+            if given("tutorial") {
+                command.args(["--split", "0.9:0.05", "--eval-shift", "50"]);
+            }
+        }
+        command.assert().success();
+        run += 1;
+    }
+    assert!(run > 10, "{name}: only {run} commands found");
+}
+
+#[test]
+fn each_command_of_the_readme_runs() {
+    check_commands("README.md", "book.txt");
+}
+
+#[test]
+fn each_command_of_the_portuguese_readme_runs() {
+    check_commands("README.pt-BR.md", "livro.txt");
+}
+
+/// What the documents put between backticks.
+fn quoted(document: &str) -> Vec<String> {
+    let outside_blocks: String = document.split("```").step_by(2).collect();
+    outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
+}
+
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "README.pt-BR.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "docs/checkpoint.md",
+    "assets/README.md",
+];
+
+#[test]
+fn flags_that_documents_name_exist() {
+    let place = Place::new();
+    let help: String = ["train", "generate", "predict", "evaluate", "decode", "info", "plot"]
+        .iter()
+        .map(|command| place.stdout(&[command, "--help"]))
+        .collect();
+    for name in DOCUMENTS {
+        let document = document(name);
+        let flags = document.split(|c: char| c.is_whitespace() || "`(),;".contains(c));
+        for flag in flags.filter(|word| word.starts_with("--") && word.len() > 3) {
+            let known = ["--release", "--path", "--help", "--version"].contains(&flag);
+            assert!(
+                known || help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
+                "{name} names {flag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_and_tests_that_documents_name_exist() {
+    for name in DOCUMENTS {
+        let folder = root().join(name);
+        for word in quoted(&document(name)) {
+            let is_path = word.contains('/') && !word.contains(' ') && word.contains('.');
+            let of_a_run = word.starts_with("runs/") || word.starts_with("optimizer/");
+            if is_path && !of_a_run && !word.contains("[") {
+                let from_root = root().join(&word).exists();
+                let core = root().join("crates/machado-core/src").join(&word).exists();
+                let beside = folder.parent().unwrap().join(&word).exists();
+                assert!(from_root || core || beside, "{name} names {word}");
+            }
+        }
+    }
+    for name in ["README.md", "README.pt-BR.md"] {
+        let map = quoted(&document(name));
+        for entry in std::fs::read_dir(root()).unwrap() {
+            let entry = entry.unwrap();
+            let folder = entry.file_name().to_string_lossy().into_owned();
+            let hidden = folder.starts_with('.') || ["target", "runs"].contains(&folder.as_str());
+            if entry.path().is_dir() && !hidden {
+                let listed = map.iter().any(|path| path.starts_with(&format!("{folder}/")));
+                assert!(listed, "{name} does not list {folder}/");
+            }
+        }
+    }
+}
+
+#[test]
+fn modules_that_the_architecture_lists_are_those_of_the_library() {
+    let lib = document("crates/machado-core/src/lib.rs");
+    let listed = quoted(&document("ARCHITECTURE.md"));
+    for module in lib.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        assert!(listed.iter().any(|word| word == module), "ARCHITECTURE.md has no `{module}`");
+    }
+}
+
+#[test]
+fn the_built_in_model_was_made_as_its_document_says() {
+    let place = Place::new();
+    let info = place.json(&["info", "--json"]);
+    let document = document("assets/README.md");
+    let steps = format!("--steps {}", info["training"]["steps"]);
+    let limit = info["training"]["steps"].as_u64().unwrap() <= 20_000;
+    assert!(document.contains(&steps) || (limit && document.contains("--steps 20000")), "{steps}");
+    let config = place.stdout(&["info", "--config"]);
+    for line in
+        ["learning_rate = 0.003", "schedule = \"cosine\"", "clip_norm = 1.0", "steps = 20000"]
+    {
+        assert!(config.contains(line), "{line}");
+    }
+    assert_eq!(info["text"]["characters"], 1_780_501);
+    assert!(document.contains("1,780,501"));
+    let sample = self::document("assets/contos.txt");
+    assert!(sample.chars().count() >= 100_000);
+    assert!(document.contains("173,038") && sample.chars().count() == 173_038);
+}

@@ -1,0 +1,237 @@
+use std::process::{Command, Stdio};
+
+use predicates::prelude::*;
+
+use crate::harness::{Place, TINY, program, text};
+
+#[test]
+fn a_run_leaves_a_folder_with_everything_in_it() {
+    let place = Place::with_run();
+    for file in ["model.safetensors", "last.safetensors", "config.toml", "metrics.jsonl"] {
+        assert!(!place.read(&format!("run/{file}")).is_empty(), "{file}");
+    }
+    assert!(place.text("run/loss.svg").contains("validation"));
+    assert!(place.text("run/accuracy.svg").contains("accuracy"));
+    assert!(place.read("run/loss.png").starts_with(b"\x89PNG"));
+    assert!(place.read("run/accuracy.png").starts_with(b"\x89PNG"));
+    let samples = place.text("run/samples.txt");
+    assert!(samples.contains("== step 10, temperature 0.5 ==\nA menina estava "), "{samples}");
+    let leftovers = std::fs::read_dir(place.path("run")).unwrap();
+    assert!(!leftovers.into_iter().any(|f| f.unwrap().path().extension().unwrap() == "partial"));
+}
+
+#[test]
+fn the_log_has_every_event_with_its_keys() {
+    let place = Place::with_run();
+    let events = place.events("run");
+    for (event, keys) in [
+        ("step", &["loss", "accuracy", "learning_rate", "ms_per_step"][..]),
+        ("sample", &["text", "temperature", "prompt"]),
+        ("evaluated", &["val_loss", "val_accuracy", "bits_per_character"]),
+        ("epoch", &["loss", "accuracy", "val_loss", "val_accuracy"]),
+        ("checkpoint", &["kind"]),
+        ("done", &["reason"]),
+    ] {
+        let found =
+            events.iter().find(|e| e["event"] == event).unwrap_or_else(|| panic!("{event}"));
+        for key in ["step", "epoch", "elapsed_seconds"].iter().chain(keys) {
+            assert!(!found[*key].is_null(), "{event} has no {key}: {found}");
+        }
+    }
+    let steps: Vec<u64> = events
+        .iter()
+        .filter(|e| e["event"] == "step")
+        .map(|e| e["step"].as_u64().unwrap())
+        .collect();
+    assert!(steps.is_sorted() && steps.contains(&5) && steps.contains(&30), "{steps:?}");
+}
+
+#[test]
+fn the_start_says_what_is_trained_and_the_end_what_can_be_done_next() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let assert = place.machado(&["train", "text.txt"]).args(TINY).assert().success();
+    let characters = text().chars().count();
+    let expected =
+        format!("text        text.txt: {},{:03} characters", characters / 1000, characters % 1000);
+    assert
+        .stderr(predicate::str::contains(expected))
+        .stderr(predicate::str::contains("device      CPU, "))
+        .stderr(predicate::str::contains("tokens, standardize lower"))
+        .stderr(predicate::str::contains("embedding 4 → conv1d 6 (width 3) → gru 8"))
+        .stderr(predicate::str::contains("memory      about "))
+        .stderr(predicate::str::contains("validation loss "))
+        .stdout(predicate::str::contains("done: 30 steps"))
+        .stdout(predicate::str::contains("generate \"A menina estava \" --model runs/text"));
+    // The same command again takes another folder.
+    place.machado(&["train", "text.txt"]).args(TINY).assert().success();
+    assert!(place.path("runs/text-2/model.safetensors").exists());
+}
+
+#[test]
+fn json_progress_is_one_object_a_line() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let mut args = vec!["train", "text.txt", "--out", "run", "--progress", "json"];
+    args.extend(TINY);
+    let lines = place.stdout(&args);
+    let events: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events[0]["event"], "start");
+    assert_eq!(events[1..], place.events("run"));
+}
+
+#[test]
+fn silent_progress_prints_nothing() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let mut command = place.machado(&["train", "text.txt", "--progress", "none"]);
+    command.args(TINY).assert().success().stdout("").stderr("");
+}
+
+#[test]
+fn several_files_a_folder_and_the_standard_input_are_read() {
+    let place = Place::new();
+    let half = text();
+    std::fs::create_dir_all(place.path("folder/below")).unwrap();
+    place.write("folder/1.txt", &half);
+    place.write("folder/below/2.TXT", &half);
+    place.write("folder/notes.md", "# not read");
+    place.write("one.txt", [&half, "\n", &half].concat());
+    let parameters = |args: &[&str], input: &str| {
+        let mut command = place.machado(&["train", "--progress", "json"]);
+        let output = command.args(args).args(TINY).write_stdin(input).assert().success();
+        let output = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+        let start: serde_json::Value =
+            serde_json::from_str(output.lines().next().unwrap()).unwrap();
+        start["characters"].as_u64().unwrap()
+    };
+    let expected = parameters(&["one.txt"], "");
+    assert_eq!(parameters(&["folder"], ""), expected);
+    assert_eq!(parameters(&["folder/1.txt", "folder/below/2.TXT"], ""), expected);
+    assert_eq!(parameters(&["-"], &[&half, "\n", &half].concat()), expected);
+}
+
+#[test]
+fn another_encoding_is_recognised_and_said() {
+    let place = Place::new();
+    let latin: Vec<u8> = text().chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+    place.write("latin.txt", latin);
+    place
+        .machado(&["train", "latin.txt", "--out", "run"])
+        .args(TINY)
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("latin.txt (windows-1252)"));
+    let info = place.json(&["info", "run", "--json"]);
+    assert_eq!(info["text"]["characters"], text().chars().count());
+    assert!(place.stdout(&["info", "run"]).contains('é'));
+}
+
+#[test]
+fn a_run_of_more_steps_by_resuming_equals_one_in_one_go() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let train = |out: &str, steps: &str| {
+        let args = ["train", "text.txt", "--schedule", "constant", "--out", out];
+        // The last --steps counts.
+        let tiny: Vec<&str> = TINY.iter().map(|a| if *a == "30" { steps } else { a }).collect();
+        place.machado(&args).args(tiny).assert().success();
+    };
+    train("whole", "30");
+    train("halves", "15");
+    place
+        .machado(&["train", "--resume", "halves", "--steps", "30", "--threads", "1"])
+        .assert()
+        .success()
+        .stderr(predicate::str::contains("resumed     after step 15"));
+    let weights = |file: &str| {
+        // The header holds the best evaluation, which the stop at 15 may have been.
+        let bytes = place.read(file);
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    assert!(weights("whole/last.safetensors") == weights("halves/last.safetensors"));
+    let steps = |run: &str| -> Vec<u64> {
+        let events = place.events(run);
+        let samples = events.iter().filter(|e| e["event"] == "sample");
+        samples.map(|e| e["step"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(steps("whole"), steps("halves"));
+    assert_eq!(place.text("whole/samples.txt"), place.text("halves/samples.txt"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_says_how_to_go_on_and_going_on_equals_never_stopping() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    fn run(out: &str) -> Vec<&str> {
+        let mut args = vec!["train", "text.txt", "--out", out, "--progress", "json"];
+        args.extend(TINY.iter().map(|a| if *a == "30" { "3000" } else { a }));
+        args
+    }
+    let mut child = Command::new(program())
+        .current_dir(place.path(""))
+        .args(run("stopped"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once it has told of a step it listens to signals.
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    lines.find(|line| line.as_ref().unwrap().contains("\"event\":\"step\"")).unwrap().unwrap();
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success());
+    let stopped = place.events("stopped");
+    assert!(!stopped.iter().any(|event| event["event"] == "done"));
+
+    place.machado(&["train", "--resume", "stopped", "--progress", "none"]).assert().success();
+    place.machado(&run("whole")).assert().success();
+    for file in ["model.safetensors", "last.safetensors", "samples.txt"] {
+        let [a, b] = ["stopped", "whole"].map(|run| place.read(&format!("{run}/{file}")));
+        assert!(a == b, "{file} differs");
+    }
+}
+
+#[test]
+fn a_run_ends_on_time() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let tiny = TINY.iter().filter(|a| !["--steps", "30"].contains(a));
+    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--minutes", "0.02"]);
+    command.args(tiny).assert().success();
+    let events = place.events("run");
+    assert_eq!(events.last().unwrap()["reason"], "minutes");
+    assert!(events.iter().any(|event| event["event"] == "evaluated"));
+}
+
+#[test]
+fn a_config_file_gives_the_same_run() {
+    let place = Place::with_run();
+    let mut args = vec!["train", "text.txt", "--config", "run/config.toml", "--out", "again"];
+    args.extend(["--log-every", "5"]);
+    place.machado(&args).assert().success();
+    assert!(place.read("run/model.safetensors") == place.read("again/model.safetensors"));
+    // A model travels, so it names the text without its folders.
+    let printed = place.stdout(&["info", "run", "--config"]);
+    let folder = place.path("").canonicalize().unwrap().display().to_string();
+    let config =
+        place.text("run/config.toml").replace(&format!("{}/", folder.trim_end_matches('/')), "");
+    assert_eq!(printed, config);
+}
+
+#[test]
+fn curves_are_drawn_again_by_plot() {
+    let place = Place::with_run();
+    for file in ["loss.svg", "loss.png", "accuracy.svg", "accuracy.png"] {
+        std::fs::remove_file(place.path(&format!("run/{file}"))).unwrap();
+    }
+    let printed = place.stdout(&["plot", "run"]);
+    assert_eq!(printed.lines().count(), 4);
+    for file in printed.lines() {
+        assert!(place.path(file).exists(), "{file}");
+    }
+    assert_eq!(place.json(&["plot", "run", "--json"])["files"].as_array().unwrap().len(), 4);
+}
