@@ -17,7 +17,7 @@ impl Place {
     /// A place with a run in `run`, trained for some steps on a text in `text.txt`.
     pub(crate) fn with_run() -> Self {
         let place = Self::new();
-        place.write("text.txt", &text());
+        place.write("text.txt", text());
         place.machado(&["train", "text.txt", "--out", "run"]).args(TINY).assert().success();
         place
     }
@@ -92,7 +92,7 @@ pub(crate) const TINY: &[&str] = &[
     "--window",
     "16",
     "--batch-size",
-    "8",
+    "16",
     "--steps",
     "30",
     "--eval-every",

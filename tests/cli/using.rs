@@ -143,7 +143,7 @@ fn decode_shows_original_and_generated_side_by_side() {
     let shown = place.stdout(&["decode", "--model", "run", "--windows", "2", "--window", "20"]);
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].starts_with("token ") && lines[0].contains(" of 20 right"), "{shown}");
-    assert!(lines[1].starts_with("original   ") && lines[2].starts_with("generated  "), "{shown}");
+    assert!(lines[1].starts_with("original   ") && lines[2].starts_with("generated"), "{shown}");
     let args = ["decode", "text.txt", "--model", "run", "--windows", "1", "--json"];
     let json = place.json(&args);
     let expected = text().to_lowercase();
