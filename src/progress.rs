@@ -240,8 +240,11 @@ impl Reporter {
             }
             Event::Epoch { epoch, training, validation } => {
                 let (loss, accuracy) = (training.loss(), training.accuracy());
+                let validation_line = self.evaluation.take().map(|e| show_evaluation(&e));
                 self.note(&format!(
-                    "epoch {epoch}: training loss {loss:.4}, accuracy {accuracy:.4}"
+                    "epoch {epoch}, step {}: loss {loss:.4}, accuracy {accuracy:.4}{}",
+                    grouped(self.step),
+                    validation_line.map_or_else(String::new, |line| format!("; {line}"))
                 ));
                 let fields = json!({
                     "loss": loss,
