@@ -1,5 +1,6 @@
 //! The command line: every flag with its meaning, unit and default.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -468,6 +469,18 @@ pub enum ProgressStyle {
     /// Nothing.
     None,
 }
+
+/// A command line that clap lets through, but that means nothing: exit code 2.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     at_least_one_u64(text).map(|n| n as usize)

@@ -9,8 +9,6 @@ mod plot;
 mod predict;
 mod train;
 
-use std::fmt;
-
 use anyhow::Result;
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::threads::Compute;
@@ -30,18 +28,6 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Completions(args) => completions::run(&args),
     }
 }
-
-/// A command line that clap lets through, but that means nothing: exit code 2.
-#[derive(Debug)]
-pub struct UsageError(pub String);
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for UsageError {}
 
 /// The threads and vector unit that the flags name, or the best of this machine.
 fn compute(args: &ComputeArgs) -> Result<Compute> {

@@ -8,6 +8,7 @@ mod cmd;
 mod curves;
 mod files;
 mod interrupt;
+mod known_text;
 mod models;
 mod number;
 mod plot;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("machado: {error:#}");
-            let is_usage = error.downcast_ref::<cmd::UsageError>().is_some();
+            let is_usage = error.downcast_ref::<cli::UsageError>().is_some();
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }

@@ -5,7 +5,7 @@ use machado_core::layers::Activation;
 use machado_core::model::LayerConfig;
 use machado_core::run::RunConfig;
 
-use crate::cli::{Length, Settings};
+use crate::cli::{Length, Settings, UsageError};
 use crate::files;
 
 /// Name and contents of each preset.
@@ -40,7 +40,7 @@ fn by_name(name: &str) -> Result<RunConfig> {
     let Some((_, text)) = PRESETS.iter().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = PRESETS.iter().map(|(known, _)| *known).collect();
         let problem = format!("there is no preset \"{name}\"; there are {}", known.join(", "));
-        bail!(crate::cmd::UsageError(problem));
+        bail!(UsageError(problem));
     };
     parse(text).with_context(|| format!("in the preset {name}"))
 }

@@ -9,8 +9,8 @@ use machado_core::rng::{Purpose, Rng};
 use machado_core::sample::Sampler;
 use serde_json::json;
 
-use super::evaluate::KnownText;
 use crate::cli::{DecodeArgs, PartArg};
+use crate::known_text::KnownText;
 use crate::models;
 use crate::number::grouped;
 

@@ -9,7 +9,7 @@ use machado_core::rng::Purpose;
 use machado_core::sample::Sampler;
 use serde_json::json;
 
-use crate::cli::{GenerateArgs, SamplerArgs};
+use crate::cli::{GenerateArgs, SamplerArgs, UsageError};
 use crate::{models, number};
 
 /// Texts written side by side; more are written in turn.
@@ -17,7 +17,7 @@ const SIDE_BY_SIDE: usize = 64;
 
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     if args.stop.iter().any(String::is_empty) {
-        bail!(super::UsageError("--stop must not be empty, since every text contains that".into()));
+        bail!(UsageError("--stop must not be empty, since every text contains that".into()));
     }
     let loaded = models::load(&args.model)?;
     let compute = super::compute(&args.compute)?;

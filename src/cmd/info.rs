@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use machado_core::model::LayerSummary;
+use machado_core::model::{LayerSummary, summarize};
 use machado_core::run::TrainingFacts;
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::number::{bytes, grouped};
 pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let loaded = models::load_path(args.model.as_deref())?;
     let model = &loaded.file.model;
-    let layers = model.config.summary(model.tokenizer.vocabulary_size())?;
+    let layers = summarize(&model.config, model.tokenizer.vocabulary_size())?;
     let mut out = std::io::stdout().lock();
     if args.config {
         let config = loaded.file.config.as_ref().context("this model has no config of its run")?;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use self::container::{Container, Tensor};
 use crate::error::{Error, Result};
-use crate::model::{Model, ModelConfig};
+use crate::model::{self, Model, ModelConfig};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::params::ParameterTable;
 use crate::run::{Progress, RunConfig, TrainingFacts};
@@ -74,7 +74,7 @@ pub fn read_model(bytes: &[u8]) -> Result<ModelFile> {
     if tokenizer.vocabulary_size() == 0 {
         return Err(damaged("its vocabulary is empty".into()));
     }
-    let table = config.parameters(tokenizer.vocabulary_size())?;
+    let table = model::parameters(&config, tokenizer.vocabulary_size())?;
     let weights = flat(&container, &table, "")?;
     if let Some(place) = weights.iter().position(|weight| !weight.is_finite()) {
         return Err(damaged(format!("weight {place} is {}", weights[place])));

@@ -8,13 +8,16 @@ mod config;
 mod engine;
 mod network;
 mod streams;
+mod summary;
 
-pub use config::{LayerConfig, LayerSummary, ModelConfig};
+pub use config::{LayerConfig, ModelConfig};
 pub use engine::{Engine, StepKey};
 pub use network::Network;
 pub use streams::Streams;
+pub use summary::{LayerSummary, summarize};
 
 use crate::error::Result;
+use crate::math::simd::VectorUnit;
 use crate::params::ParameterTable;
 use crate::tokenizer::Tokenizer;
 
@@ -25,7 +28,7 @@ pub struct Model {
     pub config: ModelConfig,
     /// Between text and ids.
     pub tokenizer: Tokenizer,
-    /// All weights, in the order of [`ModelConfig::parameters`].
+    /// All weights, in the order of [`parameters`].
     pub weights: Vec<f32>,
 }
 
@@ -35,7 +38,7 @@ impl Model {
     /// # Errors
     /// If the layers do not fit together.
     pub fn new(config: ModelConfig, tokenizer: Tokenizer, seed: u64) -> Result<Self> {
-        let table = config.parameters(tokenizer.vocabulary_size())?;
+        let table = parameters(&config, tokenizer.vocabulary_size())?;
         Ok(Self { config, tokenizer, weights: table.initial_values(seed) })
     }
 
@@ -44,6 +47,14 @@ impl Model {
     /// # Errors
     /// If the layers do not fit together.
     pub fn parameters(&self) -> Result<ParameterTable> {
-        self.config.parameters(self.tokenizer.vocabulary_size())
+        parameters(&self.config, self.tokenizer.vocabulary_size())
     }
+}
+
+/// The table of all weights of a config for a vocabulary of this size.
+///
+/// # Errors
+/// If the layers do not fit together.
+pub fn parameters(config: &ModelConfig, vocabulary_size: usize) -> Result<ParameterTable> {
+    Ok(Network::new(config, vocabulary_size, VectorUnit::detect())?.table().clone())
 }

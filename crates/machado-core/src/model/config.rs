@@ -2,11 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::network::Network;
 use crate::error::{Error, Result};
 use crate::layers::Activation;
-use crate::math::simd::VectorUnit;
-use crate::params::ParameterTable;
 
 /// The largest width of a layer. Wider ones are a slip of the keyboard, not a model for a CPU.
 const MAX_WIDTH: usize = 16_384;
@@ -74,20 +71,6 @@ pub struct ModelConfig {
     pub layers: Vec<LayerConfig>,
 }
 
-/// One line of a summary like Keras'.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LayerSummary {
-    /// Its name: the type, with `_1`, `_2`, … for repetitions.
-    pub name: String,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub layer_type: &'static str,
-    /// Rows, time steps (both left open) and channels.
-    pub output_shape: [Option<usize>; 3],
-    /// Values of its weights.
-    pub parameters: usize,
-}
-
 impl ModelConfig {
     /// Checks that the layers fit together.
     ///
@@ -127,14 +110,6 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// The table of all weights for a vocabulary of this size.
-    ///
-    /// # Errors
-    /// If the layers do not fit together.
-    pub fn parameters(&self, vocabulary_size: usize) -> Result<ParameterTable> {
-        Ok(Network::new(self, vocabulary_size, VectorUnit::detect())?.table().clone())
-    }
-
     /// The names of the layers, as Keras gives them.
     pub fn layer_names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -144,23 +119,6 @@ impl ModelConfig {
             names.push(if before == 0 { kind.to_owned() } else { format!("{kind}_{before}") });
         }
         names
-    }
-
-    /// One line for each layer.
-    ///
-    /// # Errors
-    /// If the layers do not fit together.
-    pub fn summary(&self, vocabulary_size: usize) -> Result<Vec<LayerSummary>> {
-        let network = Network::new(self, vocabulary_size, VectorUnit::detect())?;
-        let lines = self.layer_names().into_iter().zip(&self.layers).zip(network.layers());
-        Ok(lines
-            .map(|((name, config), layer)| LayerSummary {
-                name,
-                layer_type: config.type_name(),
-                output_shape: [None, None, Some(layer.output_dim())],
-                parameters: layer.parameters().iter().map(|spec| spec.size()).sum(),
-            })
-            .collect())
     }
 }
 
@@ -202,15 +160,6 @@ mod tests {
                 LayerConfig::Dense { units: None, activation: Activation::Softmax },
             ],
         }
-    }
-
-    /// For 86 characters: 86·16 + (3·16·32 + 32) + (32·384 + 128·384 + 2·384) + (128·86 + 86).
-    #[test]
-    fn the_summary_of_the_tutorial_counts_as_keras_does() {
-        let lines = tutorial().summary(86).expect("a model");
-        let parameters: Vec<usize> = lines.iter().map(|line| line.parameters).collect();
-        assert_eq!(parameters, [1376, 1568, 62_208, 11_094]);
-        assert_eq!(lines[3].output_shape, [None, None, Some(86)]);
     }
 
     #[test]
