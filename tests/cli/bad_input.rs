@@ -74,7 +74,7 @@ fn zero_and_negative_sizes() {
     }
     training_fails(&["--learning-rate", "0"], 2, &["--learning-rate", "greater than 0"]);
     training_fails(&["--dropout", "1"], 2, &["--dropout", "less than 1"]);
-    training_fails(&["--units", "1000000"], 1, &["layer 3 (gru): units must be from 1 to 16384"]);
+    training_fails(&["--units", "1000000"], 1, &["layer 4 (gru): units must be from 1 to 16384"]);
     let place = Place::new();
     place.fails(&["generate", "-t=-1"], 2, &["--temperature", "0 or more"]);
     place.fails(&["generate", "--top-p", "2"], 2, &["--top-p", "at most 1"]);

@@ -58,7 +58,7 @@ fn the_start_says_what_is_trained_and_the_end_what_can_be_done_next() {
         .stderr(predicate::str::contains(expected))
         .stderr(predicate::str::contains("device      CPU, "))
         .stderr(predicate::str::contains("tokens, standardize lower"))
-        .stderr(predicate::str::contains("embedding 4 → conv1d 6 (width 3) → gru 8"))
+        .stderr(predicate::str::contains("embedding 4 → conv1d 6 (width 3) → dropout 0.3 → gru 8"))
         .stderr(predicate::str::contains("memory      about "))
         .stderr(predicate::str::contains("validation loss "))
         .stdout(predicate::str::contains("done: 30 steps"))
