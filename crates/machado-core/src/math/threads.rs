@@ -10,6 +10,9 @@ use rayon::prelude::*;
 use super::simd::VectorUnit;
 use crate::error::{Error, Result};
 
+/// More threads than any machine for this program has; a larger number is a slip of the keyboard.
+const MOST_THREADS: usize = 1024;
+
 /// What a computation may use: a vector unit and a number of threads.
 #[derive(Clone, Debug)]
 pub struct Compute {
@@ -22,13 +25,13 @@ impl Compute {
     /// `threads` threads that use `unit`.
     ///
     /// # Errors
-    /// If `threads` is 0 or the system refuses to start them.
+    /// If `threads` is 0 or more than 1,024, or the system refuses to start them.
     pub fn new(threads: usize, unit: VectorUnit) -> Result<Self> {
-        if threads == 0 {
+        if !(1..=MOST_THREADS).contains(&threads) {
             return Err(Error::OutOfRange {
                 what: "the number of threads".into(),
-                expected: "at least 1".into(),
-                found: "0".into(),
+                expected: format!("from 1 to {MOST_THREADS}"),
+                found: threads.to_string(),
             });
         }
         let pool = if threads == 1 {
@@ -87,7 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn zero_threads_is_an_error() {
+    fn zero_threads_and_far_too_many_are_errors() {
         assert!(Compute::new(0, VectorUnit::detect()).is_err());
+        assert!(Compute::new(usize::MAX, VectorUnit::detect()).is_err());
     }
 }
