@@ -18,7 +18,7 @@ use machado_core::tokenizer::UnknownPolicy;
     after_help = "Start here:\n  machado train                        train on the sample text inside the program\n  \
                   machado train book.txt               train on your own text\n  \
                   machado generate \"A menina estava \"  write with the model inside the program\n\n\
-                  Without --model, every command uses the model inside the program."
+                  Commands that use a model take --model FILE; without it they use the model inside the program."
 )]
 pub struct Cli {
     /// What to do.
@@ -36,6 +36,9 @@ pub enum Command {
     /// Show what may come next after a prompt, with probabilities
     Predict(PredictArgs),
     /// Measure how well a model knows a text
+    ///
+    /// The model reads the text from beginning to end and keeps its state, so the loss is lower than
+    /// the validation loss of a training, where each window begins with an empty state.
     Evaluate(EvaluateArgs),
     /// Show pieces of a text beside what the model would have said at each place
     Decode(DecodeArgs),
@@ -49,6 +52,7 @@ pub enum Command {
 
 /// `machado train`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct TrainArgs {
     /// Text files or folders with .txt files; "-" reads the standard input [default: the sample
     /// text inside the program]
@@ -58,8 +62,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
 
-    /// Go on with the run in this folder, exactly where it stopped; only --epochs, --steps,
-    /// --minutes, --patience and --threads may differ
+    /// Go on with the run in this folder, exactly where it stopped. The settings stay, but for
+    /// --epochs, --steps, --minutes and --patience; a text is given only if it has moved or came
+    /// from the standard input. (With the cosine schedule a longer run has another learning rate
+    /// from the start, so a run that is made longer differs from one that was meant to be)
     #[arg(long, value_name = "RUN", conflicts_with = "Settings")]
     pub resume: Option<PathBuf>,
 
@@ -94,7 +100,8 @@ pub struct Settings {
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     pub preset: Option<String>,
 
-    /// Settings to begin with, from a file like a run's config.toml
+    /// Settings to begin with, from a file like a run's config.toml; if it names texts and none are
+    /// given here, it is those that are read
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -149,7 +156,7 @@ pub struct Settings {
     pub units: Option<usize>,
 
     /// GRU layers, one on the other
-    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Layers")]
+    #[arg(long, value_name = "N", value_parser = one_to::<64>, help_heading = "Layers")]
     pub gru_layers: Option<usize>,
 
     /// Share of the values switched off while training, before each GRU and after the last one; 0
@@ -178,7 +185,7 @@ pub struct Settings {
     pub clip_norm: Option<f64>,
 
     /// Decides first weights, order of the windows, dropout and samples; the same seed gives the
-    /// same model, byte for byte
+    /// same model, byte for byte, on machines with the same vector unit
     #[arg(long, value_name = "N", help_heading = "Learning")]
     pub seed: Option<u64>,
 
@@ -253,8 +260,8 @@ pub struct ComputeArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "MACHADO_THREADS")]
     pub threads: Option<usize>,
 
-    /// Vector instructions to use: avx512, avx2, sse4.2, sse2, neon or portable [default: the best
-    /// of this machine]
+    /// Vector instructions to use, such as avx512, avx2, sse2 or neon; results of different ones
+    /// differ in the last bits [default: the best of this machine]
     #[arg(long, value_name = "NAME", env = "MACHADO_VECTOR_UNIT")]
     pub vector_unit: Option<String>,
 }
@@ -282,6 +289,7 @@ pub struct SamplerArgs {
 
 /// `machado generate`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct GenerateArgs {
     /// Text to go on from; "FILE:prompt.txt" reads it from a file
     #[arg(default_value = "")]
@@ -311,7 +319,8 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Print one JSON object a line: text, finish_reason, tokens, tokens_per_second, seed
+    /// Print one JSON object a line: prompt, text, finish_reason, tokens, tokens_per_second, seed,
+    /// sample
     #[arg(long)]
     pub json: bool,
 
@@ -322,6 +331,7 @@ pub struct GenerateArgs {
 
 /// `machado predict`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct PredictArgs {
     /// Text to go on from; "FILE:prompt.txt" reads it from a file
     pub prompt: String,
@@ -373,7 +383,8 @@ pub struct EvaluateArgs {
     #[arg(long, value_enum)]
     pub part: Option<PartArg>,
 
-    /// Print JSON: loss_nats, accuracy, perplexity, bits_per_character, bits_per_byte, tokens
+    /// Print JSON: loss_nats, accuracy, perplexity, bits_per_character, bits_per_byte, tokens,
+    /// characters, bytes
     #[arg(long)]
     pub json: bool,
 
@@ -384,6 +395,7 @@ pub struct EvaluateArgs {
 
 /// `machado decode`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct DecodeArgs {
     /// Text files or folders; "-" reads the standard input [default: the text that the model was
     /// trained on]
@@ -393,17 +405,17 @@ pub struct DecodeArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// Which part of the text, split as when the model was trained; "all" of it for a text of
-    /// your own [default: validation for the model's own text]
+    /// Only this part of the text, split as when the model was trained [default: all of a text that
+    /// is given, else the validation part]
     #[arg(long, value_enum)]
     pub part: Option<PartArg>,
 
     /// Windows to show, evenly spread over the part
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = one_to::<1000>)]
     pub windows: usize,
 
     /// Tokens of a window
-    #[arg(long, value_name = "TOKENS", default_value_t = 64, value_parser = at_least_one)]
+    #[arg(long, value_name = "TOKENS", default_value_t = 64, value_parser = one_to::<4096>)]
     pub window: usize,
 
     /// Draw the model's tokens at this temperature; 0 shows the likeliest
@@ -484,6 +496,13 @@ impl std::error::Error for UsageError {}
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     at_least_one_u64(text).map(|n| n as usize)
+}
+
+fn one_to<const MOST: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=MOST).contains(&n) => Ok(n),
+        _ => Err(format!("expected a whole number of at least 1 and at most {MOST}")),
+    }
 }
 
 fn at_least_one_u64(text: &str) -> Result<u64, String> {

@@ -13,7 +13,7 @@ use anyhow::Result;
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::threads::Compute;
 
-use crate::cli::{Cli, Command, ComputeArgs};
+use crate::cli::{Cli, Command, ComputeArgs, UsageError};
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<()> {
@@ -32,7 +32,8 @@ pub fn run(cli: Cli) -> Result<()> {
 /// The threads and vector unit that the flags name, or the best of this machine.
 fn compute(args: &ComputeArgs) -> Result<Compute> {
     let unit = match &args.vector_unit {
-        Some(name) => VectorUnit::by_name(name)?,
+        Some(name) => VectorUnit::by_name(name)
+            .map_err(|error| UsageError(format!("--vector-unit: {error}")))?,
         None => VectorUnit::detect(),
     };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());

@@ -1,6 +1,5 @@
 //! The program: flags, files, terminal and exit codes. All computation is in `machado-core`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
 #![allow(unreachable_pub, reason = "nothing here is a library")]
 
 mod cli;
@@ -15,11 +14,15 @@ mod plot;
 mod presets;
 mod progress;
 mod run_folder;
+mod say;
+mod shell;
 mod texts;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::say::say;
 
 fn main() -> ExitCode {
     let outcome = cmd::run(cli::Cli::parse());
@@ -28,11 +31,25 @@ fn main() -> ExitCode {
         // Whoever reads our output has enough, as in `machado generate | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("machado: {error:#}");
+            say(&message(&error));
             let is_usage = error.downcast_ref::<cli::UsageError>().is_some();
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
+}
+
+/// The error and its causes in one line, and then the hints of all of them.
+fn message(error: &anyhow::Error) -> String {
+    let (mut causes, mut hints) = (Vec::new(), String::new());
+    for cause in error.chain() {
+        let text = cause.to_string();
+        let (cause, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+        causes.push(cause.to_owned());
+        if !hint.is_empty() {
+            hints = format!("{hints}\nhint: {hint}");
+        }
+    }
+    format!("machado: {}{hints}", causes.join(": "))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

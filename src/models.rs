@@ -9,6 +9,7 @@ use machado_core::tokenizer::{Encoding, UnknownPolicy};
 
 use crate::cli::ModelArgs;
 use crate::run_folder::{self, RunFolder};
+use crate::say::say;
 use crate::texts::{self, Texts};
 use crate::{files, number};
 
@@ -71,7 +72,11 @@ impl LoadedModel {
         }
         let run = self.folder.as_ref().and_then(|folder| RunFolder::open(folder).ok());
         let Some(run) = run else {
-            bail!("{} lies in no run that says where its text is\nhint: give the text", self.name);
+            bail!(
+                "{} does not have the text that it was trained on\n\
+                 hint: give a text, as in `machado evaluate book.txt`",
+                self.name
+            );
         };
         Texts::reopen(&run.read_config()?.text.files)
     }
@@ -79,7 +84,12 @@ impl LoadedModel {
     /// The ids of a prompt as the user typed it, or of the file that `FILE:` names.
     pub fn encode_prompt(&self, prompt: &str, unknown: UnknownPolicy) -> Result<Prompt> {
         let text = match prompt.strip_prefix("FILE:") {
-            Some(path) => files::read_text(Path::new(path))?,
+            Some(path) => {
+                let text = texts::decode(&files::read(Path::new(path))?)?;
+                // The line end that editors put at the end of a file is no part of the prompt.
+                text.strip_suffix('\n')
+                    .map_or(text.clone(), |text| text.trim_end_matches('\r').into())
+            }
             None => prompt.to_owned(),
         };
         let tokenizer = &self.file.model.tokenizer;
@@ -110,10 +120,10 @@ pub fn warn_of_skipped(encoding: &Encoding) {
         skipped.iter().take(8).map(|(c, count)| format!("{c:?} ×{count}")).collect();
     let more = if skipped.len() > 8 { ", …" } else { "" };
     let total: u64 = skipped.iter().map(|(_, count)| count).sum();
-    eprintln!(
+    say(&format!(
         "warning: the model does not know {} of the {}: {}{more}; left out",
         number::counted(total as usize, "character", "characters"),
         encoding.source_name,
         shown.join(", "),
-    );
+    ));
 }

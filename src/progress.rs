@@ -8,13 +8,14 @@ use machado_core::data::Part;
 use machado_core::math::softmax::LossSum;
 use machado_core::math::threads::Compute;
 use machado_core::model::LayerConfig;
-use machado_core::run::RunConfig;
-use machado_core::train::{CheckpointKind, Evaluation, Event, Sample, Step, Trainer, TrainingText};
+use machado_core::run::{Evaluation, RunConfig};
+use machado_core::train::{CheckpointKind, Event, Sample, Step, Trainer, TrainingText};
 use serde_json::{Value, json};
 
 use crate::cli::ProgressStyle;
 use crate::number::{bytes, duration, grouped};
 use crate::run_folder::RunFolder;
+use crate::say::say;
 use crate::texts::Texts;
 
 /// How often plain lines come while nothing else happens.
@@ -116,8 +117,8 @@ impl Reporter {
     pub fn note(&self, line: &str) {
         match &self.style {
             // A bar that has ended, or waits for its length, prints nothing by itself.
-            Style::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
-            Style::Plain => eprintln!("{line}"),
+            Style::Bar(bar) => bar.suspend(|| say(line)),
+            Style::Plain => say(line),
             Style::Json | Style::None => {}
         }
     }
@@ -180,7 +181,7 @@ impl Reporter {
             bar.set_length(self.total_steps.unwrap_or(0));
             bar.set_position(step);
             bar.reset_eta();
-            let style = indicatif::ProgressStyle::with_template("{bar:24.cyan/blue} {msg}")
+            let style = indicatif::ProgressStyle::with_template("{bar:16.cyan/blue} {wide_msg}")
                 .expect("a fixed template");
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
         }
@@ -294,7 +295,6 @@ impl Reporter {
 
     /// The entry for steps that are not in the log yet.
     pub fn flush(&mut self, seconds: f64) -> Option<Value> {
-        self.clear();
         let entry = self.log_entry(seconds);
         if let (Style::Json, Some(entry)) = (&self.style, &entry) {
             print_json(entry);
@@ -351,7 +351,7 @@ impl Reporter {
                 }
                 bar.set_message(line);
             }
-            _ => eprintln!("{}", line.trim_end()),
+            _ => say(line.trim_end()),
         }
     }
 
@@ -362,7 +362,8 @@ impl Reporter {
         let by_time = self.minutes.map(|minutes| (minutes * 60.0 - seconds).max(0.0));
         let left = by_steps.into_iter().chain(by_time).reduce(f64::min);
         left.map_or_else(String::new, |left| {
-            format!("{} left", duration(Duration::from_secs_f64(left)))
+            let left = Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX);
+            format!("{} left", duration(left))
         })
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use machado_core::run::RunConfig;
+use machado_core::train::Trainer;
 use serde_json::Value;
 
 use crate::texts::Texts;
@@ -33,9 +34,9 @@ impl RunFolder {
     pub fn choose(out: Option<&Path>, stem: &str) -> Result<Self> {
         let path = match out {
             Some(path) => {
-                if let Some(file) = [CONFIG, LAST, BEST].iter().find(|f| path.join(f).exists()) {
+                if path.join(CONFIG).exists() {
                     bail!(
-                        "the folder {} already holds a run ({file})\n\
+                        "the folder {} already holds a run ({CONFIG})\n\
                          hint: go on with it by --resume, or choose another --out",
                         path.display()
                     );
@@ -53,11 +54,31 @@ impl RunFolder {
         Ok(Self { path })
     }
 
+    /// Makes the folder of a run that is about to begin. Settings and vocabulary are safe on the disk
+    /// before the first step, or else nothing is.
+    pub fn create(&self, trainer: &Trainer, texts: &Texts) -> Result<Log> {
+        files::create_folder(&self.path)?;
+        let write = || {
+            files::write(&self.file(LAST), &trainer.resume_file())?;
+            let log = Log::create(self)?;
+            self.write_config(trainer.config(), texts)?;
+            Ok(log)
+        };
+        let outcome = write();
+        if outcome.is_err() {
+            for name in [CONFIG, LAST, METRICS, SAMPLES] {
+                // The error to report is the first one.
+                let _ = std::fs::remove_file(self.file(name));
+            }
+        }
+        outcome
+    }
+
     /// The folder of a run that exists.
     pub fn open(path: &Path) -> Result<Self> {
-        if !path.join(METRICS).exists() {
+        if !path.join(CONFIG).exists() {
             bail!(
-                "there is no run in {}: expected a folder with {METRICS}, as `machado train` makes",
+                "there is no run in {}: expected a folder with {CONFIG}, as `machado train` makes",
                 path.display()
             );
         }
@@ -91,13 +112,13 @@ impl RunFolder {
     /// All events of the log. A last line that was cut off is left out.
     pub fn read_metrics(&self) -> Result<Vec<Value>> {
         let path = self.file(METRICS);
-        let text = files::read_text(&path)?;
-        let lines = text.lines().count();
-        let mut events = Vec::with_capacity(lines);
-        for (number, line) in text.lines().enumerate() {
-            match serde_json::from_str(line) {
+        let bytes = files::read(&path)?;
+        let lines: Vec<&[u8]> = bytes.split(|&b| b == b'\n').filter(|l| !l.is_empty()).collect();
+        let mut events = Vec::with_capacity(lines.len());
+        for (number, line) in lines.iter().enumerate() {
+            match serde_json::from_slice(line) {
                 Ok(event) => events.push(event),
-                Err(_) if number + 1 == lines => {}
+                Err(_) if number + 1 == lines.len() => {}
                 Err(error) => {
                     bail!("{}, line {}: {error}", path.display(), number + 1);
                 }

@@ -13,6 +13,9 @@ use machado_core::text::{Detector, Standardize, TextEncoding};
 use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
 use machado_core::train::TrainingText;
 
+use crate::files;
+use crate::say::say;
+
 /// The sample text inside the program: original stories and letters, in the public domain.
 pub const SAMPLE: &str = include_str!("../assets/contos.txt");
 
@@ -20,7 +23,7 @@ pub const SAMPLE: &str = include_str!("../assets/contos.txt");
 pub const SAMPLE_NAME: &str = "(the sample text inside the program)";
 
 /// What [`Texts::paths`] calls the standard input.
-const STANDARD_INPUT: &str = "-";
+pub const STANDARD_INPUT: &str = "-";
 
 /// Bytes read at a time.
 const BLOCK: usize = 1 << 20;
@@ -60,6 +63,9 @@ impl Texts {
                 for file in text_files(path)? {
                     sources.push(Source::file(file)?);
                 }
+            } else if path.metadata().is_ok_and(|m| !m.is_file()) {
+                // A pipe can be read only once.
+                sources.push(Source::in_memory(&path.display().to_string(), files::read(path)?)?);
             } else {
                 sources.push(Source::file(path.clone())?);
             }
@@ -198,10 +204,13 @@ fn text_files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     while let Some(next) = folders.pop() {
         let context = || format!("cannot read the folder {}", next.display());
         for entry in std::fs::read_dir(&next).with_context(context)? {
-            let path = entry.with_context(context)?.path();
-            if path.is_dir() {
+            let entry = entry.with_context(context)?;
+            let path = entry.path();
+            let is_text = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt"));
+            // A linked folder may lead back here, so only real ones are looked into.
+            if entry.file_type().with_context(context)?.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt")) {
+            } else if is_text && !path.is_dir() {
                 found.insert(path);
             }
         }
@@ -225,10 +234,10 @@ pub fn read_for_training(texts: &Texts, config: &RunConfig) -> Result<TrainingTe
         Ok(())
     })?;
     if malformed > 0 {
-        eprintln!(
+        say(&format!(
             "warning: {} in the text could not be decoded; U+FFFD stands in their place",
             crate::number::counted(malformed as usize, "broken character", "broken characters")
-        );
+        ));
     }
     if counter.total() == 0 {
         let after = match standardize {
@@ -250,10 +259,18 @@ pub fn read_for_training(texts: &Texts, config: &RunConfig) -> Result<TrainingTe
 fn warn_of_large_vocabulary(tokenizer: &Tokenizer) {
     let size = tokenizer.vocabulary_size();
     if size > 5000 {
-        eprintln!(
+        say(&format!(
             "warning: the text has {} different characters, which makes the model large and slow; \
              unless it is Chinese, Japanese or Korean, look whether its encoding was recognised",
             crate::number::grouped(size as u64)
-        );
+        ));
     }
+}
+
+/// The text of bytes in any encoding, as the texts to train on are read.
+pub fn decode(bytes: &[u8]) -> Result<String> {
+    let mut detector = Detector::default();
+    detector.feed(bytes);
+    let mut decoder = detector.finish()?.decoder();
+    Ok(decoder.feed(bytes) + &decoder.finish())
 }

@@ -10,6 +10,7 @@ use machado_core::sample::Sampler;
 use serde_json::json;
 
 use crate::cli::{GenerateArgs, SamplerArgs, UsageError};
+use crate::say::say;
 use crate::{models, number};
 
 /// Texts written side by side; more are written in turn.
@@ -23,8 +24,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let compute = super::compute(&args.compute)?;
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let seed = args.seed.unwrap_or_else(random_seed);
-    let began = Instant::now();
     let mut tokens = 0;
+    let mut seconds = 0.0;
     for first in (0..args.samples).step_by(SIDE_BY_SIDE) {
         let count = SIDE_BY_SIDE.min(args.samples - first);
         let config = GeneratorConfig {
@@ -37,6 +38,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
         };
         let model = &loaded.file.model;
         let generator = Generator::new(model, compute.unit(), &prompt.ids, count, config)?;
+        // Reading the prompt is not writing.
+        let began = Instant::now();
         let group = Group { first, seed, prompt: &prompt.text };
         tokens += if args.json {
             print_json(generator, count, &group)?
@@ -45,14 +48,14 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
         } else {
             print_one_by_one(generator, count, &group)?
         };
+        seconds += began.elapsed().as_secs_f64();
     }
     if !args.json {
-        let seconds = began.elapsed().as_secs_f64();
         let rate = number::grouped((tokens as f64 / seconds) as u64);
-        eprintln!(
+        say(&format!(
             "{} tokens in {seconds:.2} s ({rate} tokens/s), seed {seed}",
             number::grouped(tokens as u64)
-        );
+        ));
     }
     Ok(())
 }

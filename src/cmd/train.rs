@@ -4,14 +4,16 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use machado_core::data::Part;
 use machado_core::run::RunConfig;
-use machado_core::train::{CheckpointKind, Event, Trainer};
+use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer};
 
-use crate::cli::{Length, TrainArgs};
+use crate::cli::TrainArgs;
 use crate::progress::Reporter;
 use crate::run_folder::{self, Log, RunFolder};
+use crate::say::say;
 use crate::texts::{self, Texts};
-use crate::{curves, files, interrupt, number, presets};
+use crate::{curves, files, interrupt, number, presets, shell};
 
 /// How often the run is saved at least, so that a power cut costs little.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -25,10 +27,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let outcome = run.train();
     if outcome.is_err() && run.trainer.progress().step > 0 {
         run.reporter.clear();
-        eprintln!(
+        say(&format!(
             "note: {} holds the run as it was last saved",
             run.folder.file(run_folder::LAST).display()
-        );
+        ));
     }
     let ending = outcome?;
     for file in curves::write(&run.folder)? {
@@ -40,7 +42,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
 /// How a training ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    Done,
+    Done(DoneReason),
     Interrupted,
 }
 
@@ -58,7 +60,12 @@ impl Run {
     fn begin(args: &TrainArgs) -> Result<Self> {
         let mut config = presets::resolve(&args.settings, &args.length)?;
         config.check()?;
-        let texts = Texts::open(&args.texts)?;
+        // A config of another run names its text.
+        let texts = if args.texts.is_empty() && !config.text.files.is_empty() {
+            Texts::reopen(&config.text.files)?
+        } else {
+            Texts::open(&args.texts)?
+        };
         config.text.files = texts.names();
         let compute = super::compute(&args.compute)?;
         let text = texts::read_for_training(&texts, &config)?;
@@ -66,11 +73,7 @@ impl Run {
         reporter.text(&texts, &text, &config, &compute);
         let trainer = Trainer::new(config, text, compute)?;
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
-        files::create_folder(folder.path())?;
-        // Settings and vocabulary are safe on the disk before the first step.
-        folder.write_config(trainer.config(), &texts)?;
-        files::write(&folder.file(run_folder::LAST), &trainer.resume_file())?;
-        let log = Log::create(&folder)?;
+        let log = folder.create(&trainer, &texts)?;
         Ok(Self::new(trainer, folder, log, reporter))
     }
 
@@ -91,10 +94,10 @@ impl Run {
         let path = folder.file(run_folder::LAST);
         let trainer = Trainer::resume(config, text, &files::read(&path)?, compute)
             .with_context(|| path.display().to_string())?;
-        if is_over(&trainer) {
+        if trainer.is_over() {
             bail!(
                 "the run in {} is over after {} steps\n\
-                 hint: give a larger --epochs, --steps or --minutes to go on",
+                 hint: give a larger --epochs, --steps, --minutes or --patience to go on",
                 folder.path().display(),
                 number::grouped(trainer.progress().step)
             );
@@ -115,8 +118,10 @@ impl Run {
     }
 
     fn train(&mut self) -> Result<Ending> {
+        let mut ending = Ending::Interrupted;
         loop {
             if interrupt::asked() && self.trainer.is_settled() {
+                self.reporter.clear();
                 self.flush_log()?;
                 self.save(CheckpointKind::Last)?;
                 return Ok(Ending::Interrupted);
@@ -127,9 +132,12 @@ impl Run {
             }
             let step_began = Instant::now();
             let Some(event) = self.trainer.next() else {
-                return Ok(Ending::Done);
+                return Ok(ending);
             };
             let event = event?;
+            if let Event::Done(reason) = event {
+                ending = Ending::Done(reason);
+            }
             if let Event::Checkpoint(kind) = event {
                 self.save(kind)?;
             }
@@ -169,64 +177,58 @@ impl Run {
         if self.reporter.is_silent() {
             return Ok(());
         }
-        let program = program_name();
-        let folder = self.folder.path().display();
+        let (program, folder) = (program_name(), self.folder.path().display().to_string());
         let progress = self.trainer.progress();
-        let time = number::duration(Duration::from_secs_f64(self.seconds()));
+        let time = Duration::try_from_secs_f64(self.seconds()).unwrap_or(Duration::MAX);
+        let (time, steps) = (number::duration(time), number::grouped(progress.step));
         let mut out = std::io::stdout().lock();
-        let steps = number::grouped(progress.step);
-        if ending == Ending::Interrupted {
+        let Ending::Done(reason) = ending else {
             writeln!(out, "stopped after {steps} steps ({time}); nothing is lost. Go on with:")?;
-            writeln!(out, "  {program} train --resume {folder}")?;
+            writeln!(out, "  {program} train --resume {}", shell::quoted(&folder))?;
             return Ok(());
-        }
+        };
         write!(out, "done: {steps} steps in {time}")?;
         if let Some(best) = progress.best {
-            let bits = best.val_loss / std::f64::consts::LN_2;
             write!(
                 out,
-                "; best after {} steps: validation loss {:.4} ({bits:.3} bits per token), accuracy {:.4}",
+                "; best after {} steps: validation loss {:.4} ({:.3} bits per character), \
+                 accuracy {:.4}",
                 number::grouped(best.step),
-                best.val_loss,
-                best.val_accuracy
+                best.loss,
+                best.bits_per_character,
+                best.accuracy
             )?;
         }
-        let prompt = &self.trainer.config().samples.prompt;
         writeln!(out, "\nthe run is in {folder}\n\nnext:")?;
-        writeln!(out, "  {program} generate {prompt:?} --model {folder}")?;
-        writeln!(out, "  {program} predict {prompt:?} --model {folder}")?;
+        let config = self.trainer.config();
+        let (prompt, folder) = (shell::quoted(&config.samples.prompt), shell::quoted(&folder));
+        writeln!(out, "  {program} generate {prompt} --model {folder}")?;
+        writeln!(out, "  {program} predict {prompt} --model {folder}")?;
         writeln!(out, "  {program} info {folder}")?;
-        if !self.trainer.corpus().parts().test.is_empty() {
-            writeln!(out, "  {program} evaluate --part test --model {folder}")?;
+        // A text from the standard input is gone.
+        if config.text.files.iter().all(|name| name != texts::STANDARD_INPUT) {
+            if self.trainer.corpus().range(Part::Test).len() > 1 {
+                writeln!(out, "  {program} evaluate --part test --model {folder}")?;
+            }
+            writeln!(out, "  {program} train --resume {folder} {}", longer(config, reason))?;
         }
-        writeln!(out, "  {program} train --resume {folder} {}", longer(self.trainer.config()))?;
         Ok(())
     }
 }
 
-/// Whether a resumed run has nothing left to do.
-fn is_over(trainer: &Trainer) -> bool {
-    let (progress, training) = (trainer.progress(), &trainer.config().training);
-    trainer.total_steps().is_some_and(|total| progress.step >= total)
-        || training.patience.is_some_and(|most| progress.evaluations_since_best >= most)
-}
-
 /// The flag that lets a run go on for as long again.
-fn longer(config: &RunConfig) -> String {
-    let length = Length {
-        epochs: config.training.epochs,
-        steps: config.training.steps,
-        minutes: config.training.minutes,
-        patience: None,
-    };
-    match length {
-        Length { epochs: Some(n), .. } => format!("--epochs {}", 2 * n),
-        Length { steps: Some(n), .. } => format!("--steps {}", 2 * n),
-        Length { minutes, .. } => format!("--minutes {}", 2.0 * minutes.unwrap_or(1.0)),
+fn longer(config: &RunConfig, reason: DoneReason) -> String {
+    let training = &config.training;
+    let doubled = |count: Option<u64>| count.unwrap_or(1).saturating_mul(2);
+    match reason {
+        DoneReason::Epochs => format!("--epochs {}", doubled(training.epochs)),
+        DoneReason::Steps => format!("--steps {}", doubled(training.steps)),
+        DoneReason::Minutes => format!("--minutes {}", 2.0 * training.minutes.unwrap_or(1.0)),
+        DoneReason::Patience => format!("--patience {}", doubled(training.patience)),
     }
 }
 
 /// How the user called this program, for commands to copy.
 fn program_name() -> String {
-    std::env::args().next().unwrap_or_else(|| "machado".into())
+    shell::quoted(&std::env::args().next().unwrap_or_else(|| "machado".into()))
 }

@@ -18,7 +18,7 @@ fn a_missing_file() {
     );
     place.fails(&["generate", "--model", "nada"], 1, &["cannot read nada", "No such file"]);
     place.fails(&["generate", "FILE:nada.txt"], 1, &["cannot read nada.txt"]);
-    place.fails(&["train", "--resume", "nada"], 1, &["no run in nada", "metrics.jsonl"]);
+    place.fails(&["train", "--resume", "nada"], 1, &["no run in nada", "config.toml"]);
     place.fails(&["plot", "nada"], 1, &["no run in nada"]);
 }
 
@@ -68,6 +68,11 @@ fn a_split_larger_than_the_text() {
 
 #[test]
 fn zero_and_negative_sizes() {
+    for (flag, most) in [("--gru-layers", 64), ("--threads", 1024)] {
+        let many = (most + 1).to_string();
+        let code = if flag == "--threads" { 1 } else { 2 };
+        training_fails(&[flag, &many], code, &[&most.to_string()]);
+    }
     for flag in ["--window", "--batch-size", "--units", "--steps", "--shift", "--threads"] {
         training_fails(&[flag, "0"], 2, &[flag, "expected a whole number of at least 1"]);
         training_fails(&[&format!("{flag}=-5")], 2, &[flag, "at least 1"]);
@@ -76,6 +81,8 @@ fn zero_and_negative_sizes() {
     training_fails(&["--dropout", "1"], 2, &["--dropout", "less than 1"]);
     training_fails(&["--units", "1000000"], 1, &["layer 4 (gru): units must be from 1 to 16384"]);
     let place = Place::new();
+    place.fails(&["decode", "--windows", "99999999999"], 2, &["--windows", "at most 1000"]);
+    place.fails(&["generate", "-t", "-1"], 2, &["0 or more"]);
     place.fails(&["generate", "-t=-1"], 2, &["--temperature", "0 or more"]);
     place.fails(&["generate", "--top-p", "2"], 2, &["--top-p", "at most 1"]);
     place.fails(&["generate", "--samples", "0"], 2, &["--samples", "at least 1"]);
@@ -87,7 +94,7 @@ fn words_that_mean_nothing() {
     training_fails(&["--preset", "huge"], 2, &["no preset \"huge\"", "tutorial, small"]);
     training_fails(&["--optimizer", "magic"], 2, &["nadam, adam, adamw, sgd"]);
     training_fails(&["--sampling", "dice"], 2, &["windows, streams"]);
-    training_fails(&["--vector-unit", "mmx"], 1, &["no vector unit \"mmx\"", "it has: "]);
+    training_fails(&["--vector-unit", "mmx"], 2, &["no vector unit \"mmx\"", "it has: "]);
     training_fails(&["--no-such-flag"], 2, &["--no-such-flag"]);
 }
 
@@ -176,6 +183,45 @@ fn a_full_disk_leaves_what_was_there() {
 }
 
 #[test]
+fn a_run_that_cannot_begin_leaves_nothing_behind() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let script =
+        format!("trap '' XFSZ; ulimit -f 1; exec {} train text.txt --out run", program().display());
+    let status = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(place.path(""))
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 0);
+    place.machado(&["train", "text.txt", "--out", "run"]).args(TINY).assert().success();
+}
+
+#[test]
+fn a_log_that_was_cut_off_amid_a_character() {
+    let place = Place::with_run();
+    let mut log = place.read("run/metrics.jsonl");
+    log.extend(b"{\"event\":\"sample\",\"text\":\"n\xc3");
+    place.write("run/metrics.jsonl", log);
+    place.machado(&["plot", "run"]).assert().success();
+    place.machado(&["train", "--resume", "run", "--steps", "60"]).assert().success();
+    assert_eq!(place.events("run").last().unwrap()["step"], 60);
+}
+
+#[test]
+fn an_update_that_overflows_spoils_no_file() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let tiny = TINY.iter().map(|a| if *a == "30" { "1" } else { a });
+    let wild = ["--optimizer", "sgd", "--learning-rate", "1e300", "--schedule", "constant"];
+    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--clip-norm", "1e30"]);
+    command.args(wild).args(["--warmup-steps", "0"]).args(tiny).assert().code(1);
+    place.machado(&["info", "run"]).assert().success();
+}
+
+#[test]
 fn a_loss_that_is_no_number() {
     let place = Place::new();
     place.write("text.txt", text());
@@ -224,6 +270,25 @@ fn resuming_with_other_settings_or_another_text_or_nothing_to_do() {
     place.fails(&args, 1, &["cannot resume", "the text is not the one"]);
     std::fs::remove_file(place.path("text.txt")).unwrap();
     place.fails(&args, 1, &["cannot read the text", "text.txt"]);
+}
+
+#[test]
+fn settings_that_were_changed_in_the_runs_own_config() {
+    let place = Place::with_run();
+    let config = place.text("run/config.toml");
+    place.write("run/config.toml", config.replace("seed = 42", "seed = 43"));
+    let args = ["train", "--resume", "run", "--steps", "60"];
+    place.fails(&args, 1, &["cannot resume", "the setting training.seed"]);
+    place.write("run/config.toml", config.replace("beta_1", "beta1"));
+    place.fails(&args, 1, &["in run/config.toml", "beta1"]);
+}
+
+#[test]
+fn the_built_in_model_without_a_text() {
+    let place = Place::new();
+    let parts = ["(the model inside the program) does not have the text", "hint: give a text"];
+    place.fails(&["evaluate"], 1, &parts);
+    place.fails(&["decode"], 1, &parts);
 }
 
 #[test]

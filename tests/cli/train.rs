@@ -196,6 +196,49 @@ fn ctrl_c_saves_and_says_how_to_go_on_and_going_on_equals_never_stopping() {
 }
 
 #[test]
+fn a_run_goes_on_when_nobody_reads_what_it_says() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let script = format!(
+        "{} train text.txt --out run {} 2>&1 >/dev/null | head -1; exit ${{PIPESTATUS[0]}}",
+        program().display(),
+        TINY.join(" ")
+    );
+    let status = Command::new("bash").args(["-c", &script]).current_dir(place.path("")).status();
+    assert!(status.unwrap().success());
+    assert_eq!(place.events("run").last().unwrap()["event"], "done");
+}
+
+#[test]
+fn a_pipe_and_a_folder_that_links_to_itself_are_read_once() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("folder")).unwrap();
+    place.write("folder/text.txt", text());
+    std::os::unix::fs::symlink(".", place.path("folder/again")).unwrap();
+    let expected = text().chars().count().to_string();
+    let expected = format!("{},{} characters", &expected[..1], &expected[1..]);
+    for text in ["folder", "<(cat folder/text.txt)"] {
+        let script = format!("{} train {text} {} 2>&1", program().display(), TINY.join(" "));
+        let mut command = Command::new("bash");
+        let output = command.args(["-c", &script]).current_dir(place.path("")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(&expected), "{text}: {said}");
+    }
+}
+
+#[test]
+fn commands_to_copy_are_quoted_for_the_shell() {
+    let place = Place::new();
+    place.write("Dom (1899).txt", text());
+    let mut command = place.machado(&["train", "Dom (1899).txt", "--patience", "1"]);
+    command
+        .args(TINY)
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("--model 'runs/Dom (1899)'"));
+}
+
+#[test]
 fn a_run_ends_on_time() {
     let place = Place::new();
     place.write("text.txt", text());

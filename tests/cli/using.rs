@@ -73,7 +73,8 @@ fn the_filters_of_drawing_reach_the_text() {
 #[test]
 fn a_prompt_can_come_from_a_file_and_unknown_characters_are_skipped_with_a_warning() {
     let place = Place::new();
-    place.write("prompt.txt", "O mar");
+    // With the line end that editors put there, which is no part of the prompt.
+    place.write("prompt.txt", "O mar\r\n");
     let args = ["-t", "0", "-n", "30"];
     let from_file = place.stdout(&[&["generate", "FILE:prompt.txt"], &args[..]].concat());
     assert_eq!(from_file, place.stdout(&[&["generate", "O mar"], &args[..]].concat()));

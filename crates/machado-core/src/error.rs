@@ -64,6 +64,10 @@ pub enum Error {
     )]
     BinaryText,
 
+    /// Text in an encoding that hardly anybody uses in files.
+    #[error("this is UTF-32, which is not read\nhint: save it as UTF-8")]
+    Utf32Text,
+
     /// A text without any token.
     #[error("the text is empty{after}\nhint: give a file with some text in it")]
     EmptyText {

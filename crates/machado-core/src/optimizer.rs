@@ -40,7 +40,7 @@ pub enum OptimizerConfig {
 
 /// The constants that Adam and its relatives share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Betas {
     /// Decay of the mean of gradients; 0.9.
     pub beta_1: f64,

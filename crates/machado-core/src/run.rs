@@ -6,4 +6,4 @@ mod progress;
 pub use config::{
     DataConfig, Monitor, RunConfig, SamplesConfig, TextConfig, TokenizerKind, TrainingConfig,
 };
-pub use progress::{Best, Progress, TrainingFacts};
+pub use progress::{Evaluation, Progress, TrainingFacts};

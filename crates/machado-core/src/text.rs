@@ -1,6 +1,6 @@
 //! From the bytes of a file to clean text: encoding, line ends, letters.
 //!
-//! A file is read twice in blocks of any size: once by a [`Detector`], once by a [`Decoder`]. So a
+//! A file is read in blocks of any size: by a [`Detector`], and then by a [`Decoder`]. So a
 //! text of a gigabyte never lies in memory as a whole.
 
 use std::borrow::Cow;
@@ -20,7 +20,6 @@ const MOST_KEPT: usize = 1 << 20;
 ///
 /// A byte order mark decides; without one, what is UTF-8 is taken as UTF-8, also when a few bytes
 /// of it are broken; UTF-16 shows by its zero bytes; anything else is guessed from its letters.
-#[derive(Default)]
 pub struct Detector {
     /// The first bytes.
     sample: Vec<u8>,
@@ -29,6 +28,20 @@ pub struct Detector {
     /// Characters of several bytes that are whole, and broken ones, read as UTF-8.
     whole: u64,
     broken: u64,
+    /// Sees what is not UTF-8.
+    legacy: chardetng::EncodingDetector,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self {
+            sample: Vec::new(),
+            cut: Vec::new(),
+            whole: 0,
+            broken: 0,
+            legacy: chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny),
+        }
+    }
 }
 
 impl Detector {
@@ -36,6 +49,15 @@ impl Detector {
     pub fn feed(&mut self, bytes: &[u8]) {
         let room = SAMPLE_BYTES - self.sample.len();
         self.sample.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.check_utf8(bytes);
+        // Slow, so it sees the beginning, and more only if that is needed.
+        if room > 0 || self.broken > 0 {
+            self.legacy.feed(bytes, false);
+        }
+    }
+
+    /// Counts whole and broken characters, read as UTF-8.
+    fn check_utf8(&mut self, bytes: &[u8]) {
         if self.cut.is_empty() && bytes.is_ascii() {
             return;
         }
@@ -51,7 +73,7 @@ impl Detector {
             rest = &rest[valid..];
             if invalid == 0 {
                 self.cut = rest.to_vec();
-                return;
+                break;
             }
             self.broken += 1;
             rest = &rest[invalid..];
@@ -62,8 +84,11 @@ impl Detector {
     ///
     /// # Errors
     /// If the bytes are no text.
-    pub fn finish(self) -> Result<TextEncoding> {
+    pub fn finish(mut self) -> Result<TextEncoding> {
         let broken = self.broken + u64::from(!self.cut.is_empty());
+        if [&b"\xff\xfe\0\0"[..], b"\0\0\xfe\xff"].iter().any(|m| self.sample.starts_with(m)) {
+            return Err(Error::Utf32Text);
+        }
         let encoding = if let Some((encoding, _)) = Encoding::for_bom(&self.sample) {
             encoding
         } else if let Some(encoding) = utf16_without_mark(&self.sample) {
@@ -72,7 +97,12 @@ impl Detector {
             check_not_binary(&self.sample)?;
             // A file cut in the middle of a character is still UTF-8: its whole characters of
             // several bytes outnumber the broken ones by far.
-            if self.whole >= 10 * broken { encoding_rs::UTF_8 } else { guess(&self.sample) }
+            if self.whole >= 10 * broken {
+                encoding_rs::UTF_8
+            } else {
+                self.legacy.feed(&[], true);
+                self.legacy.guess(None, chardetng::Utf8Detection::Deny)
+            }
         };
         Ok(TextEncoding(encoding))
     }
@@ -173,12 +203,6 @@ fn check_not_binary(sample: &[u8]) -> Result<()> {
         return Err(Error::BinaryText);
     }
     Ok(())
-}
-
-fn guess(sample: &[u8]) -> &'static Encoding {
-    let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Deny);
-    detector.feed(sample, true);
-    detector.guess(None, chardetng::Utf8Detection::Deny)
 }
 
 /// What is done to a text before it becomes tokens.

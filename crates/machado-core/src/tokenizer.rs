@@ -4,6 +4,8 @@
 
 mod char;
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::char::{CharCounter, CharTokenizer};
@@ -42,14 +44,18 @@ pub struct Encoding {
     pub characters: u64,
     /// The unknown characters that were left out, in order of appearance, and how often.
     pub skipped: Vec<(char, u64)>,
+    /// Where each of them stands in `skipped`.
+    places: HashMap<char, usize>,
 }
 
 impl Encoding {
     fn skip(&mut self, character: char) {
-        match self.skipped.iter_mut().find(|(known, _)| *known == character) {
-            Some((_, count)) => *count += 1,
-            None => self.skipped.push((character, 1)),
+        let next = self.skipped.len();
+        let place = *self.places.entry(character).or_insert(next);
+        if place == next {
+            self.skipped.push((character, 0));
         }
+        self.skipped[place].1 += 1;
     }
 }
 
@@ -71,7 +77,14 @@ impl Tokenizer {
     /// An encoding to which [`encode_piece`](Self::encode_piece) appends.
     pub fn encoding(&self, policy: UnknownPolicy, source_name: &'static str) -> Encoding {
         let ids = TokenIds::for_vocabulary(self.vocabulary_size());
-        Encoding { ids, policy, source_name, characters: 0, skipped: Vec::new() }
+        Encoding {
+            ids,
+            policy,
+            source_name,
+            characters: 0,
+            skipped: Vec::new(),
+            places: HashMap::new(),
+        }
     }
 
     /// Appends the ids of a piece of text.

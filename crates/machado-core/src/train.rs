@@ -4,5 +4,5 @@ mod event;
 mod trainer;
 mod validation;
 
-pub use event::{CheckpointKind, DoneReason, Evaluation, Event, Sample, Step};
+pub use event::{CheckpointKind, DoneReason, Event, Sample, Step};
 pub use trainer::{Trainer, TrainingText};

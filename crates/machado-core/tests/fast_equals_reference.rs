@@ -45,13 +45,13 @@ fn products() {
             };
             let expected = add(&reference::matmul(&a, &b, [m, k, n]));
 
-            let mut packed = Packed::zeros(unit, k, n);
+            let mut packed = Packed::new(unit, k, n);
             packed.pack(&b);
             let mut found = out.clone();
             matmul_add(&a, &packed, &mut found);
             assert_close(&found, &expected, 1e-5, &what);
 
-            let mut transposed = Packed::zeros(unit, k, n);
+            let mut transposed = Packed::new(unit, k, n);
             transposed.pack_transposed(&reference::transpose(&b, [k, n]));
             let mut again = out.clone();
             matmul_add(&a, &transposed, &mut again);
@@ -81,7 +81,7 @@ fn a_row_does_not_depend_on_the_rows_beside_it() {
     for unit in VectorUnit::available() {
         let (k, n) = (50, 70);
         let (a, b) = (random(19 * k, 1.0), random(k * n, 1.0));
-        let mut packed = Packed::zeros(unit, k, n);
+        let mut packed = Packed::new(unit, k, n);
         packed.pack(&b);
         let mut together = vec![0.0; 19 * n];
         matmul_add(&a, &packed, &mut together);

@@ -12,7 +12,7 @@ use crate::common::{compute, config, trainer, training_text};
 
 fn model() -> Model {
     let mut trainer = trainer(&config(), 1);
-    while trainer.next().is_some() {}
+    trainer.by_ref().for_each(|event| drop(event.unwrap()));
     trainer.model().clone()
 }
 

@@ -106,7 +106,10 @@ fn with_layers_that_cannot_be_read() {
 
 #[test]
 fn with_layers_that_do_not_fit_together() {
-    let bytes = with_metadata("machado.model", json!(r#"{"layers":[{"type":"gru","units":3}]}"#));
+    let bytes = with_metadata(
+        "machado.model",
+        json!(r#"{"layers":[{"type":"gru","units":3},{"type":"dense"}]}"#),
+    );
     let message = checkpoint::read_model(&bytes).expect_err("it is broken").to_string();
     assert!(message.contains("layer 1 (gru)"), "{message}");
 }
@@ -140,6 +143,17 @@ fn with_a_weight_that_is_no_number() {
     let end = bytes.len();
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     check(&bytes, "is NaN");
+}
+
+/// The weights that these layers claim would not fit into any machine.
+#[test]
+fn with_layers_far_larger_than_the_file() {
+    let layers = json!({"layers": [
+        {"type": "embedding", "output_dim": 16384},
+        {"type": "conv1d", "filters": 16384, "kernel_size": 16384},
+        {"type": "dense", "activation": "softmax"},
+    ]});
+    check(&with_metadata("machado.model", json!(layers.to_string())), "has shape");
 }
 
 #[test]

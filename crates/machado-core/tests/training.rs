@@ -92,7 +92,7 @@ fn the_best_model_is_the_one_with_the_best_validation() {
             match event.unwrap() {
                 Event::Evaluated(now) => {
                     let better =
-                        best.is_none_or(|best: machado_core::train::Evaluation| match monitor {
+                        best.is_none_or(|best: machado_core::run::Evaluation| match monitor {
                             Monitor::ValLoss => now.loss < best.loss,
                             Monitor::ValAccuracy => now.accuracy > best.accuracy,
                         });
@@ -112,13 +112,13 @@ fn the_best_model_is_the_one_with_the_best_validation() {
     }
 }
 
-/// Stops after `steps` and goes on from the file of that moment.
-fn check_resume(config: &RunConfig, steps: u64) {
+/// Stops at the first settled moment after `events` events and goes on from the file of then.
+fn check_resume(config: &RunConfig, after: usize) {
     let mut whole = trainer(config, 2);
     let all = events(&mut whole);
     let mut first = trainer(config, 1);
     let mut before = Vec::new();
-    while first.progress().step < steps || !first.is_settled() {
+    while before.len() < after || !first.is_settled() {
         before.push(first.next().unwrap().unwrap());
     }
     let mut second = resumed(config, &first.resume_file());
@@ -126,27 +126,92 @@ fn check_resume(config: &RunConfig, steps: u64) {
     let visible = |events: &[Event]| -> Vec<Event> {
         events.iter().filter(|e| !matches!(e, Event::Evaluating { .. })).cloned().collect()
     };
-    assert_eq!(visible(&before), visible(&all), "events when stopped after {steps}");
-    assert!(second.resume_file() == whole.resume_file(), "bytes when stopped after {steps}");
-    assert!(second.model_file() == whole.model_file(), "bytes when stopped after {steps}");
+    assert_eq!(visible(&before), visible(&all), "events when stopped after {after} events");
+    assert!(second.resume_file() == whole.resume_file(), "bytes when stopped after {after} events");
+    assert!(second.model_file() == whole.model_file(), "bytes when stopped after {after} events");
+}
+
+/// Every moment of the second epoch's end and a bit before, and some from the beginning on.
+fn moments(config: &RunConfig) -> Vec<usize> {
+    let count = events(&mut trainer(config, 2)).len();
+    (0..count).filter(|i| i % 13 == 0 || (count / 2 - 8..count / 2 + 8).contains(i)).collect()
 }
 
 #[test]
 fn a_resumed_run_equals_one_that_never_stopped() {
-    // Before the first step, amid an epoch, at a step that is evaluated, at the end of an epoch.
-    let batches = trainer(&config(), 1).batches_per_epoch();
-    for steps in [0, 1, 5, 7, batches - 1, batches, batches + 3, 2 * batches - 1] {
-        check_resume(&config(), steps);
-        check_resume(&shuffled_whole(), steps);
+    for config in [config(), shuffled_whole()] {
+        for after in moments(&config) {
+            check_resume(&config, after);
+        }
     }
 }
 
 #[test]
 fn a_resumed_run_of_streams_equals_one_that_never_stopped() {
-    let batches = trainer(&streams(), 1).batches_per_epoch();
-    for steps in [0, 1, 3, 7, batches, batches + 2] {
-        check_resume(&streams(), steps);
+    for after in moments(&streams()) {
+        check_resume(&streams(), after);
     }
+}
+
+#[test]
+fn a_resumed_run_without_validation_equals_one_that_never_stopped() {
+    let mut config = config();
+    config.data.split = "1.0:0.0".parse().unwrap();
+    for after in moments(&config) {
+        check_resume(&config, after);
+    }
+}
+
+#[test]
+fn a_run_stopped_before_its_last_evaluation_is_not_over() {
+    let mut config = config();
+    config.training.eval_every = None;
+    (config.training.epochs, config.training.steps) = (None, Some(9));
+    let mut stopped = trainer(&config, 1);
+    while stopped.progress().step < 9 || !stopped.is_settled() {
+        stopped.next().unwrap().unwrap();
+    }
+    assert!(!stopped.is_over());
+    let mut again = resumed(&config, &stopped.resume_file());
+    assert!(!again.is_over());
+    assert!(events(&mut again).iter().any(|event| matches!(event, Event::Evaluated(_))));
+    assert!(resumed(&config, &again.resume_file()).is_over());
+}
+
+/// What a sample at temperature 0 says is what the model of that step would generate, with the
+/// prompt in the same letters as the text.
+#[test]
+fn samples_are_what_the_model_would_generate() {
+    use machado_core::generate::{Generator, GeneratorConfig};
+    use machado_core::math::simd::VectorUnit;
+    use machado_core::tokenizer::UnknownPolicy;
+
+    let mut config = config();
+    config.samples.prompt = "A COR ".into();
+    config.samples.temperatures = vec![0.0];
+    let mut trainer = trainer(&config, 1);
+    let sample = loop {
+        if let Event::Sample(sample) = trainer.next().unwrap().unwrap() {
+            break sample;
+        }
+    };
+    let model = trainer.model();
+    let mut encoding = model.tokenizer.encoding(UnknownPolicy::Error, "prompt");
+    model.tokenizer.encode_piece("a cor ", &mut encoding).unwrap();
+    let settings = GeneratorConfig {
+        sampler: machado_core::sample::Sampler { temperature: 0.0, ..Default::default() },
+        tokens: config.samples.tokens,
+        stop: vec![],
+        seed: 0,
+        purpose: machado_core::rng::Purpose::Generate,
+        first: 0,
+    };
+    let prompt = encoding.ids.to_vec();
+    let mut generator = Generator::new(model, VectorUnit::detect(), &prompt, 1, settings).unwrap();
+    let mut text = String::new();
+    while generator.step(|_, piece| text.push_str(piece)) {}
+    assert_eq!(sample.text, text);
+    assert_eq!(sample.prompt, "A COR ");
 }
 
 #[test]
@@ -155,11 +220,11 @@ fn every_optimizer_resumes_exactly() {
         let mut config = config();
         config.training.optimizer = OptimizerConfig::by_name(name).unwrap();
         config.training.epochs = Some(1);
-        check_resume(&config, 6);
+        check_resume(&config, 9);
     }
     let mut config = config();
     config.training.optimizer = OptimizerConfig::Sgd { momentum: 0.9, nesterov: true };
-    check_resume(&config, 6);
+    check_resume(&config, 9);
 }
 
 #[test]
@@ -237,7 +302,7 @@ fn a_run_ends_by_time_after_an_evaluation() {
     }
     assert_eq!(done(&events), DoneReason::Minutes);
     assert_eq!(trainer.progress().step, 10);
-    assert_eq!(trainer.progress().evaluated_at, Some(10));
+    assert_eq!(trainer.progress().evaluation.unwrap().step, 10);
 }
 
 #[test]
@@ -307,12 +372,12 @@ fn resuming_with_another_text_or_other_layers_is_refused() {
         let compute = crate::common::compute(1);
         Trainer::resume(config, text, &file, compute).expect_err("refused").to_string()
     };
-    let other_text = problem(&|c| c.text.standardize = machado_core::text::Standardize::Letters);
-    assert!(other_text.contains("the text is not the one"), "{other_text}");
-    let other_layers = problem(&|c| {
-        c.model.layers.remove(2);
-    });
-    assert!(other_layers.contains("layers"), "{other_layers}");
+    let letters = machado_core::text::Standardize::Letters;
+    assert!(problem(&|c| c.text.standardize = letters).contains("setting text.standardize"));
+    assert!(problem(&|c| c.model.layers.truncate(4)).contains("setting model.layers"));
+    assert!(problem(&|c| c.training.seed = 1).contains("setting training.seed"));
+    assert!(problem(&|c| c.training.clip_norm = None).contains("setting training.clip_norm"));
+    assert!(problem(&|c| c.data.batch_size = 3).contains("setting data.batch_size"));
     let model = trainer(&config, 1).model_file();
     let text = training_text(&config);
     let error = Trainer::resume(config, text, &model, crate::common::compute(1));

@@ -85,9 +85,14 @@ impl Split {
         let (train, validation, test) = match *self {
             Self::Counts { train, validation, test } => (train, validation, test),
             Self::Fractions { train, validation, test } => {
-                // Half a token is not lost: 0.9 of 10 is 9 although 0.9 is stored as 0.90000000000000002.
+                // 0.29 of 100 is 29, although the product of the stored numbers is a little less.
                 let count = |share: f64| (share * tokens as f64 + 1e-6) as u64;
-                (count(train), count(validation), test.map(count))
+                let (train_count, validation_count) = (count(train), count(validation));
+                // What rounding leaves of two fractions that make a whole belongs to the second.
+                let all = test.is_none() && train + validation > 1.0 - 1e-9 && validation > 0.0;
+                let rest = tokens as u64 - train_count;
+                let validation_count = if all { rest } else { validation_count };
+                (train_count, validation_count, test.map(count))
             }
         };
         let known = train + validation;
@@ -148,9 +153,12 @@ impl fmt::Display for Split {
             Self::Counts { train, validation, test: Some(test) } => {
                 write!(f, "{train}:{validation}:{test}")
             }
-            Self::Fractions { train, validation, test: None } => write!(f, "{train}:{validation}"),
+            // `{:?}` writes 1.0 and not 1, which would be read back as a count.
+            Self::Fractions { train, validation, test: None } => {
+                write!(f, "{train:?}:{validation:?}")
+            }
             Self::Fractions { train, validation, test: Some(test) } => {
-                write!(f, "{train}:{validation}:{test}")
+                write!(f, "{train:?}:{validation:?}:{test:?}")
             }
         }
     }
@@ -191,6 +199,9 @@ mod tests {
         check("1,000:60_0:5", 2000, [0..1000, 1000..1600, 1600..1605]);
         check("0.9:0.05", 1000, [0..900, 900..950, 950..1000]);
         check("0.9:0.1", 10, [0..9, 9..10, 10..10]);
+        check("0.29:0.5", 100, [0..29, 29..79, 79..100]);
+        check("0.9:0.1", 19, [0..17, 17..19, 19..19]);
+        check("1.0:0.0", 10, [0..10, 10..10, 10..10]);
         check("0.5:0.25:0.25", 100, [0..50, 50..75, 75..100]);
     }
 

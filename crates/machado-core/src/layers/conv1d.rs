@@ -61,8 +61,8 @@ impl Conv1d {
             input_dim,
             filters,
             activation,
-            taps: vec![Packed::zeros(unit, input_dim, filters); kernel_size],
-            taps_transposed: vec![Packed::zeros(unit, filters, input_dim); kernel_size],
+            taps: vec![Packed::new(unit, input_dim, filters); kernel_size],
+            taps_transposed: vec![Packed::new(unit, filters, input_dim); kernel_size],
             bias: vec![0.0; filters],
         }
     }

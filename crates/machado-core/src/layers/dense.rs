@@ -44,8 +44,8 @@ impl Dense {
             input_dim,
             units,
             activation,
-            kernel: Packed::zeros(unit, input_dim, units),
-            kernel_transposed: Packed::zeros(unit, units, input_dim),
+            kernel: Packed::new(unit, input_dim, units),
+            kernel_transposed: Packed::new(unit, units, input_dim),
             bias: vec![0.0; units],
         }
     }

@@ -33,7 +33,7 @@ impl Pass {
 impl Embedding {
     /// A table of `vocabulary_size` rows of `output_dim` values.
     pub fn new(vocabulary_size: usize, output_dim: usize) -> Self {
-        Self { vocabulary_size, output_dim, table: vec![0.0; vocabulary_size * output_dim] }
+        Self { vocabulary_size, output_dim, table: Vec::new() }
     }
 
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
@@ -42,7 +42,8 @@ impl Embedding {
     }
 
     pub(super) fn load(&mut self, weights: &[f32]) {
-        self.table.copy_from_slice(weights);
+        self.table.clear();
+        self.table.extend_from_slice(weights);
     }
 
     pub(super) fn output_dim(&self) -> usize {

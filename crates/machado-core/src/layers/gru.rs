@@ -55,10 +55,10 @@ impl Gru {
             unit,
             input_dim,
             units,
-            kernel: Packed::zeros(unit, input_dim, 3 * units),
-            kernel_transposed: Packed::zeros(unit, 3 * units, input_dim),
-            recurrent_kernel: Packed::zeros(unit, units, 3 * units),
-            recurrent_kernel_transposed: Packed::zeros(unit, 3 * units, units),
+            kernel: Packed::new(unit, input_dim, 3 * units),
+            kernel_transposed: Packed::new(unit, 3 * units, input_dim),
+            recurrent_kernel: Packed::new(unit, units, 3 * units),
+            recurrent_kernel_transposed: Packed::new(unit, 3 * units, units),
             bias: vec![0.0; 6 * units],
         }
     }

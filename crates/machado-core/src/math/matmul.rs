@@ -34,23 +34,28 @@ pub struct Packed {
     n: usize,
     /// Vectors in a panel, chosen so that the last panel has the least room to spare.
     vectors: usize,
-    /// `[panels, K, width]`; columns beyond `N` are zero.
+    /// `[panels, K, width]`, columns beyond `N` zero; empty until something is packed.
     data: Vec<f32>,
 }
 
 impl Packed {
-    /// An all-zero matrix of `k` rows and `n` columns, to be filled by [`pack`](Self::pack) or
-    /// [`pack_transposed`](Self::pack_transposed).
-    pub fn zeros(unit: VectorUnit, k: usize, n: usize) -> Self {
+    /// A matrix of `k` rows and `n` columns, to be filled by [`pack`](Self::pack) or
+    /// [`pack_transposed`](Self::pack_transposed). It takes no memory before.
+    pub fn new(unit: VectorUnit, k: usize, n: usize) -> Self {
         let padded = |vectors: usize| n.next_multiple_of(vectors * unit.lanes());
         let vectors = (1..=MOST_VECTORS).rev().min_by_key(|&vectors| padded(vectors));
         let vectors = vectors.expect("the range is not empty");
-        Self { unit, k, n, vectors, data: vec![0.0; padded(vectors) * k] }
+        Self { unit, k, n, vectors, data: Vec::new() }
+    }
+
+    fn allocate(&mut self) {
+        self.data.resize(self.n.next_multiple_of(self.width()) * self.k, 0.0);
     }
 
     /// Takes over the values of `b: [K, N]`.
     pub fn pack(&mut self, b: &[f32]) {
         assert_eq!(b.len(), self.k * self.n, "size of a matrix to pack");
+        self.allocate();
         let (k, n, width) = (self.k, self.n, self.width());
         for (panel_idx, panel) in self.data.chunks_exact_mut((k * width).max(1)).enumerate() {
             let columns = panel_idx * width..((panel_idx + 1) * width).min(n);
@@ -63,6 +68,7 @@ impl Packed {
     /// Takes over the values of the transpose of `b: [N, K]`.
     pub fn pack_transposed(&mut self, b: &[f32]) {
         assert_eq!(b.len(), self.k * self.n, "size of a matrix to pack");
+        self.allocate();
         let (k, n, width) = (self.k, self.n, self.width());
         for (panel_idx, panel) in self.data.chunks_exact_mut((k * width).max(1)).enumerate() {
             let columns = panel_idx * width..((panel_idx + 1) * width).min(n);
@@ -74,16 +80,6 @@ impl Packed {
         }
     }
 
-    /// Rows, the summed dimension.
-    pub fn k(&self) -> usize {
-        self.k
-    }
-
-    /// Columns.
-    pub fn n(&self) -> usize {
-        self.n
-    }
-
     fn width(&self) -> usize {
         self.vectors * self.unit.lanes()
     }
@@ -92,9 +88,10 @@ impl Packed {
 /// `out += a · b` for `a: [M, K]`, `b: [K, N]`, `out: [M, N]`.
 ///
 /// # Panics
-/// If the sizes do not fit.
+/// If the sizes do not fit, or nothing was packed into `b`.
 pub fn matmul_add(a: &[f32], b: &Packed, out: &mut [f32]) {
     assert_eq!(a.len() * b.n, out.len() * b.k, "sizes of a product with [{}, {}]", b.k, b.n);
+    assert!(!b.data.is_empty(), "a product with a matrix [{}, {}] that is not packed", b.k, b.n);
     dispatch!(b.unit.0, simd => {
         match b.vectors {
             1 => matmul_add_with::<_, 1>(simd, a, b, out),

@@ -8,6 +8,9 @@ use crate::layers::Activation;
 /// The largest width of a layer. Wider ones are a slip of the keyboard, not a model for a CPU.
 const MAX_WIDTH: usize = 16_384;
 
+/// The most layers of a model.
+const MOST_LAYERS: usize = 256;
+
 /// One layer; the names are Keras'.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
@@ -78,9 +81,16 @@ impl ModelConfig {
     /// If they do not; the error names the layer.
     pub fn check(&self) -> Result<()> {
         let count = self.layers.len();
+        if !(2..=MOST_LAYERS).contains(&count) {
+            return Err(Error::OutOfRange {
+                what: "the number of layers".into(),
+                expected: format!("from 2 (an embedding and a dense) to {MOST_LAYERS}"),
+                found: count.to_string(),
+            });
+        }
         for (i, layer) in self.layers.iter().enumerate() {
             let problem = match (i == 0, i + 1 == count, layer) {
-                (true, _, LayerConfig::Embedding { .. }) if count > 1 => check_sizes(layer),
+                (true, _, LayerConfig::Embedding { .. }) => check_sizes(layer),
                 (true, ..) => Some("a model begins with an embedding and ends with a dense".into()),
                 (_, _, LayerConfig::Embedding { .. }) => {
                     Some("an embedding can only be the first layer".into())
@@ -99,13 +109,6 @@ impl ModelConfig {
                 let layer = layer.type_name().to_owned();
                 return Err(Error::Layers { number: i + 1, layer, problem });
             }
-        }
-        if count == 0 {
-            return Err(Error::OutOfRange {
-                what: "the number of layers".into(),
-                expected: "at least 2 (an embedding and a dense)".into(),
-                found: "0".into(),
-            });
         }
         Ok(())
     }

@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::layers::Mode;
 use crate::math::simd::VectorUnit;
 
+/// Time steps computed at a time.
+const STEPS_AT_A_TIME: usize = 512;
+
 /// Some texts read side by side.
 #[derive(Clone, Debug)]
 pub struct Streams {
@@ -55,8 +58,11 @@ impl Streams {
             ids.len(),
             self.rows
         );
-        self.block.set_ids(&self.network, ids, self.rows);
-        self.block.forward(&self.network, Mode::Inference);
+        // A long prompt in pieces: the state goes on, so they change nothing but memory.
+        for piece in ids.chunks(STEPS_AT_A_TIME * self.rows) {
+            self.block.set_ids(&self.network, piece, self.rows);
+            self.block.forward(&self.network, Mode::Inference);
+        }
         self.block.logits()
     }
 

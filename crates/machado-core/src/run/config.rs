@@ -1,6 +1,7 @@
 //! Everything that decides how a run goes: the contents of a preset and of a run's `config.toml`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::data::{BatchPlan, Part, Parts, Sampling, Shuffle, Split, Target};
 use crate::error::{Error, Result};
@@ -193,6 +194,20 @@ impl RunConfig {
         Ok(())
     }
 
+    /// The first setting in which another config differs, apart from those that may change when a
+    /// run goes on: its length, and where the texts lie.
+    pub fn first_difference(&self, other: &Self) -> Option<String> {
+        let fixed = |config: &Self| {
+            let mut config = config.clone();
+            config.text.files.clear();
+            let training = &mut config.training;
+            (training.epochs, training.steps, training.minutes) = (None, None, None);
+            training.patience = None;
+            serde_json::to_value(config).expect("plain structs always have a JSON form")
+        };
+        first_difference(&fixed(self), &fixed(other), "")
+    }
+
     /// How the training part is cut into batches.
     pub fn training_plan(&self, parts: &Parts) -> BatchPlan {
         BatchPlan {
@@ -229,4 +244,22 @@ impl RunConfig {
 
 fn out_of_range(what: &str, expected: &str, found: f64) -> Error {
     Error::OutOfRange { what: what.into(), expected: expected.into(), found: found.to_string() }
+}
+
+/// The path of the first value that differs between two JSON trees of the same kind.
+fn first_difference(a: &Value, b: &Value, path: &str) -> Option<String> {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+            keys.into_iter().find_map(|key| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                first_difference(
+                    a.get(key).unwrap_or(&Value::Null),
+                    b.get(key).unwrap_or(&Value::Null),
+                    &path,
+                )
+            })
+        }
+        (a, b) => (a != b).then(|| path.to_owned()),
+    }
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Monitor;
 use crate::data::Parts;
 use crate::math::softmax::LossSum;
 
@@ -21,23 +20,32 @@ pub struct Progress {
     /// Loss and accuracy of the epoch completed last.
     pub last_epoch: Option<LossSum>,
     /// The best evaluation.
-    pub best: Option<Best>,
+    pub best: Option<Evaluation>,
     /// Evaluations since then.
     pub evaluations_since_best: u64,
-    /// The step of the last evaluation.
-    pub evaluated_at: Option<u64>,
+    /// The last evaluation.
+    pub evaluation: Option<Evaluation>,
+    /// The last step of which all that follows from it was done: evaluation, end of the epoch,
+    /// checkpoints.
+    pub settled_at: u64,
 }
 
-/// An evaluation that was the best.
+/// A look at the validation part.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Best {
+pub struct Evaluation {
     /// After which step.
     pub step: u64,
-    /// Its validation loss, nats per token.
-    pub val_loss: f64,
-    /// Its validation accuracy.
-    pub val_accuracy: f64,
+    /// In which epoch, from 1.
+    pub epoch: u64,
+    /// Mean loss over windows, in nats per token.
+    pub loss: f64,
+    /// Accuracy.
+    pub accuracy: f64,
+    /// Loss in bits per character of the text.
+    pub bits_per_character: f64,
+    /// Whether it is the best so far.
+    pub is_best: bool,
 }
 
 impl Progress {
@@ -46,21 +54,20 @@ impl Progress {
         if self.running.positions > 0 { self.running } else { self.last_epoch.unwrap_or_default() }
     }
 
-    /// Notes an evaluation made now; returns whether it is the best so far by `monitor`.
-    pub(crate) fn evaluated(&mut self, validation: &LossSum, monitor: Monitor) -> bool {
-        let (loss, accuracy) = (validation.loss(), validation.accuracy());
-        let better = self.best.is_none_or(|best| match monitor {
-            Monitor::ValAccuracy => accuracy > best.val_accuracy,
-            Monitor::ValLoss => loss < best.val_loss,
-        });
-        self.evaluated_at = Some(self.step);
-        if better {
+    /// Notes an evaluation made now.
+    pub(crate) fn note(&mut self, evaluation: Evaluation) {
+        self.evaluation = Some(evaluation);
+        if evaluation.is_best {
             self.evaluations_since_best = 0;
-            self.best = Some(Best { step: self.step, val_loss: loss, val_accuracy: accuracy });
+            self.best = Some(evaluation);
         } else {
             self.evaluations_since_best += 1;
         }
-        better
+    }
+
+    /// The evaluation of the weights as they are now.
+    pub fn evaluation_now(&self) -> Option<Evaluation> {
+        self.evaluation.filter(|evaluation| evaluation.step == self.step)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a training tells while it goes on.
 
 use crate::math::softmax::LossSum;
+use crate::run::Evaluation;
 
-/// Something that happened. Each comes once, in this order where several fall on one step.
+/// Something that happened. Where several fall on one step they come in this order, but that a
+/// checkpoint of the best model follows at once upon the evaluation that found it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A batch was learnt from.
@@ -65,23 +67,6 @@ pub struct Sample {
     pub prompt: String,
     /// What follows.
     pub text: String,
-}
-
-/// A look at the validation part.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// After which step.
-    pub step: u64,
-    /// In which epoch, from 1.
-    pub epoch: u64,
-    /// Mean loss over windows, in nats per token.
-    pub loss: f64,
-    /// Accuracy.
-    pub accuracy: f64,
-    /// Loss in bits per character of the text.
-    pub bits_per_character: f64,
-    /// Whether it is the best so far.
-    pub is_best: bool,
 }
 
 /// What to save.

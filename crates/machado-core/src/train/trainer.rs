@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::event::{CheckpointKind, DoneReason, Evaluation, Event, Sample, Step};
+use super::event::{CheckpointKind, DoneReason, Event, Sample, Step};
 use super::validation::Validation;
 use crate::checkpoint;
 use crate::data::{Batch, BatchPlan, Corpus, Part, Prefetch, Sampling};
@@ -14,7 +14,7 @@ use crate::math::threads::Compute;
 use crate::model::{Engine, Model, StepKey};
 use crate::optimizer::{Optimizer, clip_by_global_norm};
 use crate::rng::Purpose;
-use crate::run::{Progress, RunConfig, TrainingFacts};
+use crate::run::{Evaluation, Monitor, Progress, RunConfig, TrainingFacts};
 use crate::sample::Sampler;
 use crate::tokenizer::{Tokenizer, UnknownPolicy};
 
@@ -55,8 +55,6 @@ pub struct Trainer {
     /// Share of the run's time that is over, if time is what ends it.
     time: Option<f64>,
     validation: Option<Validation>,
-    /// The evaluation made at this step, if any.
-    evaluation: Option<Evaluation>,
     events: VecDeque<Event>,
     stage: Stage,
 }
@@ -66,6 +64,8 @@ pub struct Trainer {
 enum Stage {
     /// Learn from a batch.
     Step,
+    /// Write samples.
+    Samples,
     /// Evaluate, and then finish the step.
     Evaluate,
     /// Finish a step: end of the epoch, checkpoints, end of the run.
@@ -100,18 +100,20 @@ impl Trainer {
         file: &[u8],
         compute: Compute,
     ) -> Result<Self> {
-        let state = checkpoint::read_resume(file, &config.training.optimizer)?;
-        let facts = checkpoint::read_model(file)?.training;
-        let problem = if facts.is_none_or(|f| f.fingerprint != text.corpus.fingerprint()) {
-            "the text is not the one that the run began with; give the same files, unchanged"
-        } else if state.model.tokenizer != text.tokenizer {
-            "the vocabulary is not the one that the run began with"
-        } else if state.model.config != config.model {
-            "the layers are not those that the run began with"
+        let checkpoint::ModelFile { model, training, config: before } =
+            checkpoint::read_model(file)?;
+        let fingerprint = training.map(|facts| facts.fingerprint);
+        let problem = if let Some(setting) = before.and_then(|b| b.first_difference(&config)) {
+            format!("the setting {setting} is not the one that the run began with")
+        } else if model.tokenizer != text.tokenizer
+            || fingerprint != Some(text.corpus.fingerprint())
+        {
+            "the text is not the one that the run began with; give the same files, unchanged".into()
         } else {
+            let state = checkpoint::read_resume(file, model, &config.training.optimizer)?;
             return Self::from_state(config, text.corpus, text.characters, state, compute);
         };
-        Err(Error::Resume { problem: problem.into() })
+        Err(Error::Resume { problem })
     }
 
     fn from_state(
@@ -145,7 +147,6 @@ impl Trainer {
             states,
             time: None,
             validation: None,
-            evaluation: None,
             events: VecDeque::new(),
             stage: Stage::Step,
         };
@@ -192,6 +193,7 @@ impl Trainer {
     /// Bytes that the run will need: ids, weights, gradients, moments, batches, shuffle buffer.
     pub fn planned_bytes(&self) -> u64 {
         let ids = self.corpus.ids().len() * self.corpus.ids().bytes_per_id();
+        // The weights, their gradients, the moments, and the weights packed for both ways.
         let buffers = 2 + self.optimizer.moments().len() + 2;
         let weights = buffers * size_of::<f32>() * self.model.weights.len();
         let shuffle = self.plan.shuffle.bytes(self.plan.windows());
@@ -201,7 +203,12 @@ impl Trainer {
 
     /// Whether all that happened until now has been told, so that stopping here loses nothing.
     pub fn is_settled(&self) -> bool {
-        self.events.is_empty()
+        self.events.is_empty() && self.stage != Stage::Samples
+    }
+
+    /// Whether there is nothing left to do, as for a run that is resumed after its end.
+    pub fn is_over(&self) -> bool {
+        self.reason_to_end().is_some() && self.progress.settled_at == self.progress.step
     }
 
     /// Tells which share of the run's time is over, from 0 to 1. At 1 the run ends after an
@@ -216,17 +223,15 @@ impl Trainer {
         let training = progress.training();
         let some = |value: f64| (training.positions > 0).then_some(value);
         let batches_per_epoch = self.batches_per_epoch();
-        let own = progress.best.filter(|best| best.step == progress.step);
-        let evaluation = self.evaluation.map(|e| (e.loss, e.accuracy));
-        let evaluation = evaluation.or(own.map(|best| (best.val_loss, best.val_accuracy)));
+        let evaluation = progress.evaluation_now();
         TrainingFacts {
             steps: progress.step,
             epochs: progress.epoch as f64 + progress.batch as f64 / batches_per_epoch as f64,
             batches_per_epoch,
             loss: some(training.loss()),
             accuracy: some(training.accuracy()),
-            val_loss: evaluation.map(|(loss, _)| loss),
-            val_accuracy: evaluation.map(|(_, accuracy)| accuracy),
+            val_loss: evaluation.map(|evaluation| evaluation.loss),
+            val_accuracy: evaluation.map(|evaluation| evaluation.accuracy),
             characters: self.characters,
             tokens: self.corpus.ids().len() as u64,
             fingerprint: self.corpus.fingerprint(),
@@ -256,6 +261,10 @@ impl Trainer {
     fn advance(&mut self) -> Result<()> {
         match self.stage {
             Stage::Step => self.step(),
+            Stage::Samples => {
+                self.stage = self.stage_after_step();
+                self.write_samples()
+            }
             Stage::Evaluate => self.evaluate(),
             Stage::EndOfStep => {
                 self.end_of_step();
@@ -293,8 +302,11 @@ impl Trainer {
             }
         }
         self.optimizer.step(&mut self.model.weights, &self.gradients, learning_rate);
+        if let Some(&value) = self.model.weights.iter().find(|weight| !weight.is_finite()) {
+            let (what, value) = ("a weight", f64::from(value));
+            return Err(Error::Diverged { what, value, step: number, learning_rate });
+        }
 
-        self.evaluation = None;
         self.progress.step = number;
         self.progress.batch += 1;
         self.progress.running.add(training);
@@ -307,23 +319,22 @@ impl Trainer {
             learning_rate,
             gradient_norm,
         }));
-        let samples = &self.config.samples;
-        if samples.every > 0 && number.is_multiple_of(samples.every) {
-            self.write_samples()?;
-        }
-        self.stage = self.stage_after_step();
+        let every = self.config.samples.every;
+        let samples_due = every > 0 && number.is_multiple_of(every);
+        self.stage = if samples_due { Stage::Samples } else { self.stage_after_step() };
         Ok(())
+    }
+
+    fn diverged(&self, what: &'static str, value: f64) -> Error {
+        let (step, learning_rate) = (self.progress.step, self.learning_rate());
+        Error::Diverged { what, value, step, learning_rate }
     }
 
     fn stage_after_step(&self) -> Stage {
         let step = self.progress.step;
         let due = self.config.training.eval_every.is_some_and(|every| step.is_multiple_of(every));
         let end = self.epoch_is_over() || self.reason_to_end().is_some();
-        if step > 0 && (due || end) && self.progress.evaluated_at != Some(step) {
-            Stage::Evaluate
-        } else {
-            Stage::Step
-        }
+        if (due || end) && self.progress.settled_at != step { Stage::Evaluate } else { Stage::Step }
     }
 
     fn next_batch(&mut self) -> Result<Option<Batch>> {
@@ -335,7 +346,9 @@ impl Trainer {
             let batches = self.plan.epoch(Arc::clone(&self.corpus), epoch, skip);
             self.batches = Some(Prefetch::new(batches, PREFETCHED)?);
         }
-        Ok(self.batches.as_mut().and_then(Iterator::next))
+        let batch = self.batches.as_mut().and_then(Iterator::next);
+        assert!(batch.is_some(), "the thread that prepares batches ended before the epoch did");
+        Ok(batch)
     }
 
     fn learning_rate(&self) -> f64 {
@@ -372,7 +385,7 @@ impl Trainer {
 
     fn evaluate(&mut self) -> Result<()> {
         let plan = self.config.validation_plan(self.corpus.parts());
-        if plan.windows() == 0 || self.progress.evaluated_at == Some(self.progress.step) {
+        if plan.windows() == 0 || self.progress.evaluation_now().is_some() {
             self.stage = Stage::EndOfStep;
             return Ok(());
         }
@@ -393,8 +406,11 @@ impl Trainer {
             self.validation = Some(validation);
             return Ok(());
         };
+        if !sum.loss().is_finite() {
+            return Err(self.diverged("the validation loss", sum.loss()));
+        }
         let evaluation = self.evaluation(sum);
-        self.evaluation = Some(evaluation);
+        self.progress.note(evaluation);
         self.events.push_back(Event::Evaluated(evaluation));
         if evaluation.is_best {
             self.events.push_back(Event::Checkpoint(CheckpointKind::Best));
@@ -403,14 +419,18 @@ impl Trainer {
         Ok(())
     }
 
-    fn evaluation(&mut self, sum: LossSum) -> Evaluation {
+    fn evaluation(&self, sum: LossSum) -> Evaluation {
+        let is_best = self.progress.best.is_none_or(|best| match self.config.training.monitor {
+            Monitor::ValAccuracy => sum.accuracy() > best.accuracy,
+            Monitor::ValLoss => sum.loss() < best.loss,
+        });
         Evaluation {
             step: self.progress.step,
             epoch: self.progress.epoch + 1,
             loss: sum.loss(),
             accuracy: sum.accuracy(),
             bits_per_character: sum.loss() / std::f64::consts::LN_2 * self.tokens_per_character(),
-            is_best: self.progress.evaluated(&sum, self.config.training.monitor),
+            is_best,
         }
     }
 
@@ -427,13 +447,14 @@ impl Trainer {
             self.progress.batch = 0;
             self.batches = None;
             self.states = None;
-            let (epoch, validation) = (self.progress.epoch, self.evaluation);
+            let (epoch, validation) = (self.progress.epoch, self.progress.evaluation_now());
             self.events.push_back(Event::Epoch { epoch, training, validation });
         }
         if self.validation_windows() == 0 {
             // Nothing can be compared, so the newest model counts as the best.
             self.events.push_back(Event::Checkpoint(CheckpointKind::Best));
         }
+        self.progress.settled_at = self.progress.step;
         self.events.push_back(Event::Checkpoint(CheckpointKind::Last));
         // An evaluation may have given a new reason to end.
         let reason = reason.or_else(|| self.reason_to_end());
@@ -444,7 +465,8 @@ impl Trainer {
     fn write_samples(&mut self) -> Result<()> {
         let samples = &self.config.samples;
         let mut encoding = self.model.tokenizer.encoding(UnknownPolicy::Skip, "prompt");
-        self.model.tokenizer.encode_piece(&samples.prompt, &mut encoding)?;
+        let prompt = self.config.text.standardize.apply(&samples.prompt);
+        self.model.tokenizer.encode_piece(&prompt, &mut encoding)?;
         let prompt = encoding.ids.to_vec();
         for (place, &temperature) in samples.temperatures.iter().enumerate() {
             let config = GeneratorConfig {
