@@ -13,18 +13,14 @@ use std::ops::Range;
 use fearless_simd::dispatch;
 use fearless_simd::prelude::*;
 
-use super::elementwise::{load, store};
 use super::simd::VectorUnit;
 
-/// The most vectors in a panel: with eight rows this keeps 24 accumulators busy, which hides the
-/// latency of a multiply-add and leaves registers for the operands.
-const MOST_VECTORS: usize = 3;
+/// Vectors in a panel: with eight rows this keeps sixteen accumulators busy, which hides the
+/// latency of a multiply-add on every machine we know.
+const PANEL_VECTORS: usize = 2;
 
-/// Rows of `aᵀ·b` summed at a time: a panel of this height stays in the first-level cache.
-const SUM_BLOCK: usize = 64;
-
-/// The most lanes that a register has.
-const MOST_LANES: usize = 16;
+/// Rows of `a`ᵀ·b summed at a time: a panel of this height stays in the first-level cache.
+const SUM_BLOCK: usize = 128;
 
 /// A matrix `[K, N]` repacked for products from its left.
 #[derive(Clone, Debug)]
@@ -32,8 +28,6 @@ pub struct Packed {
     unit: VectorUnit,
     k: usize,
     n: usize,
-    /// Vectors in a panel, chosen so that the last panel has the least room to spare.
-    vectors: usize,
     /// `[panels, K, width]`, columns beyond `N` zero; empty until something is packed.
     data: Vec<f32>,
 }
@@ -42,10 +36,7 @@ impl Packed {
     /// A matrix of `k` rows and `n` columns, to be filled by [`pack`](Self::pack) or
     /// [`pack_transposed`](Self::pack_transposed). It takes no memory before.
     pub fn new(unit: VectorUnit, k: usize, n: usize) -> Self {
-        let padded = |vectors: usize| n.next_multiple_of(vectors * unit.lanes());
-        let vectors = (1..=MOST_VECTORS).rev().min_by_key(|&vectors| padded(vectors));
-        let vectors = vectors.expect("the range is not empty");
-        Self { unit, k, n, vectors, data: Vec::new() }
+        Self { unit, k, n, data: Vec::new() }
     }
 
     fn allocate(&mut self) {
@@ -81,7 +72,7 @@ impl Packed {
     }
 
     fn width(&self) -> usize {
-        self.vectors * self.unit.lanes()
+        PANEL_VECTORS * self.unit.lanes()
     }
 }
 
@@ -92,122 +83,102 @@ impl Packed {
 pub fn matmul_add(a: &[f32], b: &Packed, out: &mut [f32]) {
     assert_eq!(a.len() * b.n, out.len() * b.k, "sizes of a product with [{}, {}]", b.k, b.n);
     assert!(!b.data.is_empty(), "a product with a matrix [{}, {}] that is not packed", b.k, b.n);
-    dispatch!(b.unit.0, simd => {
-        match b.vectors {
-            1 => matmul_add_with::<_, 1>(simd, a, b, out),
-            2 => matmul_add_with::<_, 2>(simd, a, b, out),
-            _ => matmul_add_with::<_, MOST_VECTORS>(simd, a, b, out),
-        }
-    });
+    dispatch!(b.unit.0, simd => matmul_add_with(simd, a, b, out));
 }
 
 #[inline(always)]
-fn matmul_add_with<S: Simd, const V: usize>(simd: S, a: &[f32], b: &Packed, out: &mut [f32]) {
+fn matmul_add_with<S: Simd>(simd: S, a: &[f32], b: &Packed, out: &mut [f32]) {
     let (k, n) = (b.k, b.n);
-    let width = V * S::f32s::LEN;
+    let width = PANEL_VECTORS * S::f32s::LEN;
+    let m = out.len() / n.max(1);
     for (panel_idx, panel) in b.data.chunks_exact((k * width).max(1)).enumerate() {
-        let panel = Columns { rows: panel, stride: width, first: 0 };
-        let mut place = Place { row: 0, n, column: panel_idx * width };
-        let mut rest = out.len() / n.max(1);
-        while rest > 0 {
-            // Wide units have registers for eight rows, narrow ones for four.
-            let rows = match rest {
-                8.. if S::f32s::LEN >= 16 => {
-                    rows_by_panel::<S, 8, V>(simd, a, k, panel, out, place)
-                }
-                4.. => rows_by_panel::<S, 4, V>(simd, a, k, panel, out, place),
-                _ => rows_by_panel::<S, 1, V>(simd, a, k, panel, out, place),
-            };
-            place.row += rows;
-            rest -= rows;
+        let column = panel_idx * width;
+        let mut row = 0;
+        // Wide units have registers for eight rows, narrow ones for four.
+        while S::f32s::LEN >= 16 && row + 8 <= m {
+            tile::<S, 8>(simd, &a[row * k..], k, panel, &mut out[row * n..], n, column);
+            row += 8;
+        }
+        while row + 4 <= m {
+            tile::<S, 4>(simd, &a[row * k..], k, panel, &mut out[row * n..], n, column);
+            row += 4;
+        }
+        while row < m {
+            tile::<S, 1>(simd, &a[row * k..], k, panel, &mut out[row * n..], n, column);
+            row += 1;
         }
     }
 }
 
-/// `R` rows of `a: [M, k]` times a panel; returns `R`.
+/// Adds the product of `R` rows of `a` (each `k` long) with one panel to `out`, whose rows are `n`
+/// long, from `column` on.
 #[inline(always)]
-fn rows_by_panel<S: Simd, const R: usize, const V: usize>(
+fn tile<S: Simd, const R: usize>(
     simd: S,
     a: &[f32],
     k: usize,
-    panel: Columns<'_>,
+    panel: &[f32],
     out: &mut [f32],
-    place: Place,
-) -> usize {
+    n: usize,
+    column: usize,
+) {
     simd.vectorize(
         #[inline(always)]
         || {
-            let rows: [&[f32]; R] = std::array::from_fn(|r| &a[(place.row + r) * k..][..k]);
-            tile::<S, R, V>(simd, k, |p| std::array::from_fn(|r| rows[r][p]), panel, out, place);
+            let rows: [&[f32]; R] = std::array::from_fn(|r| &a[r * k..][..k]);
+            let lanes = S::f32s::LEN;
+            let columns = (n - column).min(PANEL_VECTORS * lanes);
+            let mut sums: [[S::f32s; PANEL_VECTORS]; R] =
+                std::array::from_fn(|r| load_columns(simd, &out[r * n + column..][..columns]));
+            for (p, b) in panel.chunks_exact(PANEL_VECTORS * lanes).enumerate() {
+                let b: [S::f32s; PANEL_VECTORS] =
+                    std::array::from_fn(|v| S::f32s::from_slice(simd, &b[v * lanes..][..lanes]));
+                for r in 0..R {
+                    let x = S::f32s::splat(simd, rows[r][p]);
+                    for v in 0..PANEL_VECTORS {
+                        sums[r][v] = x.mul_add(b[v], sums[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                store_columns(sums[r], &mut out[r * n + column..][..columns]);
+            }
         },
     );
-    R
 }
 
-/// Some columns of a matrix: row `p` begins at `p · stride + first`.
-#[derive(Clone, Copy)]
-struct Columns<'a> {
-    rows: &'a [f32],
-    stride: usize,
-    first: usize,
-}
-
-/// Where a tile lies in the result, whose rows are `n` long.
-#[derive(Clone, Copy)]
-struct Place {
-    row: usize,
-    n: usize,
-    column: usize,
-}
-
-/// Adds to `R` rows and up to `V` vectors of columns of `out` the sum over `p` in `0..count` of
-/// `a(p)` (one value for each of the rows) times row `p` of `b`.
+/// Up to a panel's width of values as vectors; missing lanes are zero.
 #[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    count: usize,
-    a: impl Fn(usize) -> [f32; R],
-    b: Columns<'_>,
-    out: &mut [f32],
-    place: Place,
-) {
+fn load_columns<S: Simd>(simd: S, values: &[f32]) -> [S::f32s; PANEL_VECTORS] {
     let lanes = S::f32s::LEN;
-    let columns = (place.n - place.column).min(V * lanes);
-    let start = |r: usize| (place.row + r) * place.n + place.column;
-    let mut sums: [[S::f32s; V]; R] =
-        std::array::from_fn(|r| load_columns(simd, &out[start(r)..][..columns]));
-    for p in 0..count {
-        let row = &b.rows[p * b.stride + b.first..][..V * lanes];
-        let row: [S::f32s; V] =
-            std::array::from_fn(|v| S::f32s::from_slice(simd, &row[v * lanes..][..lanes]));
-        let values = a(p);
-        for r in 0..R {
-            let x = S::f32s::splat(simd, values[r]);
-            for v in 0..V {
-                sums[r][v] = x.mul_add(row[v], sums[r][v]);
-            }
+    std::array::from_fn(|v| {
+        let values = &values[(v * lanes).min(values.len())..];
+        if values.len() >= lanes {
+            S::f32s::from_slice(simd, &values[..lanes])
+        } else {
+            let mut padded = [0.0; 16];
+            padded[..values.len()].copy_from_slice(values);
+            S::f32s::from_slice(simd, &padded[..lanes])
         }
-    }
-    for r in 0..R {
-        store_columns(sums[r], &mut out[start(r)..][..columns]);
-    }
-}
-
-/// Up to `V` vectors of values; missing lanes are zero.
-#[inline(always)]
-fn load_columns<S: Simd, const V: usize>(simd: S, values: &[f32]) -> [S::f32s; V] {
-    std::array::from_fn(|v| load(simd, &values[(v * S::f32s::LEN).min(values.len())..]))
+    })
 }
 
 /// The reverse of [`load_columns`]: lanes beyond the slice are dropped.
 #[inline(always)]
-fn store_columns<S: Simd, T: SimdBase<S, Element = f32>, const V: usize>(
-    vectors: [T; V],
+fn store_columns<S: Simd, V: SimdBase<S, Element = f32>>(
+    vectors: [V; PANEL_VECTORS],
     out: &mut [f32],
 ) {
-    for (v, vector) in vectors.into_iter().enumerate() {
-        let start = (v * T::LEN).min(out.len());
-        store(vector, &mut out[start..]);
+    let lanes = V::LEN;
+    for (v, vector) in vectors.iter().enumerate() {
+        let start = (v * lanes).min(out.len());
+        let out = &mut out[start..];
+        if out.len() >= lanes {
+            vector.store_slice(&mut out[..lanes]);
+        } else {
+            let len = out.len();
+            out.copy_from_slice(&vector.as_slice()[..len]);
+        }
     }
 }
 
@@ -227,85 +198,83 @@ pub fn matmul_transposed_add(
 ) {
     assert_eq!(a.len() * n, b.len() * k, "sizes of a transposed product [{k}, {n}]");
     assert!(rows.end <= k && out.len() == rows.len() * n, "rows {rows:?} of [{k}, {n}]");
-    dispatch!(unit.0, simd => {
-        for (a, b) in a.chunks(SUM_BLOCK * k).zip(b.chunks(SUM_BLOCK * n)) {
-            let a = Transposed { values: a, k, rows: rows.clone() };
-            transposed_block(simd, &a, b, n, out);
-        }
-    });
+    dispatch!(unit.0, simd => matmul_transposed_add_with(simd, a, [k, n], rows, b, out));
 }
 
-/// Some rows of the transpose of `values: [M, k]`.
-struct Transposed<'a> {
-    values: &'a [f32],
-    k: usize,
-    rows: Range<usize>,
-}
-
-/// Adds the products of one block of rows of `b: [M, n]`, as many columns at a time as fit.
 #[inline(always)]
-fn transposed_block<S: Simd>(simd: S, a: &Transposed<'_>, b: &[f32], n: usize, out: &mut [f32]) {
-    let lanes = S::f32s::LEN;
-    let mut column = 0;
-    while n - column >= lanes {
-        let panel = Columns { rows: b, stride: n, first: column };
-        let vectors = match (n - column) / lanes {
-            1 => transposed_panel::<S, 1>(simd, a, panel, out, n, column),
-            2 => transposed_panel::<S, 2>(simd, a, panel, out, n, column),
-            _ => transposed_panel::<S, MOST_VECTORS>(simd, a, panel, out, n, column),
-        };
-        column += vectors * lanes;
-    }
-    if column < n {
-        // The last columns do not fill a register; a copy with zeros behind them does.
-        let mut padded = [0.0; SUM_BLOCK * MOST_LANES];
-        for (row, padded) in b.chunks_exact(n).zip(padded.chunks_exact_mut(lanes)) {
-            padded[..n - column].copy_from_slice(&row[column..]);
-        }
-        let panel = Columns { rows: &padded, stride: lanes, first: 0 };
-        transposed_panel::<S, 1>(simd, a, panel, out, n, column);
-    }
-}
-
-/// All rows of the result for one panel of columns; returns `V`.
-#[inline(always)]
-fn transposed_panel<S: Simd, const V: usize>(
+fn matmul_transposed_add_with<S: Simd>(
     simd: S,
-    a: &Transposed<'_>,
-    panel: Columns<'_>,
+    a: &[f32],
+    [k, n]: [usize; 2],
+    rows: Range<usize>,
+    b: &[f32],
+    out: &mut [f32],
+) {
+    let width = PANEL_VECTORS * S::f32s::LEN;
+    let mut panel = [0.0; SUM_BLOCK * PANEL_VECTORS * 16];
+    for (a, b) in a.chunks(SUM_BLOCK * k).zip(b.chunks(SUM_BLOCK * n)) {
+        for column in (0..n).step_by(width) {
+            let columns = column..(column + width).min(n);
+            let m = b.len() / n;
+            for (row, packed) in b.chunks_exact(n).zip(panel.chunks_exact_mut(width)) {
+                packed[..columns.len()].copy_from_slice(&row[columns.clone()]);
+                packed[columns.len()..].fill(0.0);
+            }
+            let panel = &panel[..m * width];
+            let mut row = 0;
+            while S::f32s::LEN >= 16 && row + 8 <= rows.len() {
+                let out = &mut out[row * n..];
+                transposed_tile::<S, 8>(simd, &a[rows.start + row..], k, panel, out, n, column);
+                row += 8;
+            }
+            while row + 4 <= rows.len() {
+                let out = &mut out[row * n..];
+                transposed_tile::<S, 4>(simd, &a[rows.start + row..], k, panel, out, n, column);
+                row += 4;
+            }
+            while row < rows.len() {
+                let out = &mut out[row * n..];
+                transposed_tile::<S, 1>(simd, &a[rows.start + row..], k, panel, out, n, column);
+                row += 1;
+            }
+        }
+    }
+}
+
+/// As [`tile`], with the `R` rows lying in `R` neighbouring columns of `a: [M, k]`.
+#[inline(always)]
+fn transposed_tile<S: Simd, const R: usize>(
+    simd: S,
+    a: &[f32],
+    k: usize,
+    panel: &[f32],
     out: &mut [f32],
     n: usize,
     column: usize,
-) -> usize {
-    let mut place = Place { row: 0, n, column };
-    while place.row < a.rows.len() {
-        place.row += match a.rows.len() - place.row {
-            8.. if S::f32s::LEN >= 16 => transposed_rows::<S, 8, V>(simd, a, panel, out, place),
-            4.. => transposed_rows::<S, 4, V>(simd, a, panel, out, place),
-            _ => transposed_rows::<S, 1, V>(simd, a, panel, out, place),
-        };
-    }
-    V
-}
-
-/// `R` rows of the result for one panel; returns `R`. They lie side by side in each row of `a`.
-#[inline(always)]
-fn transposed_rows<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    a: &Transposed<'_>,
-    panel: Columns<'_>,
-    out: &mut [f32],
-    place: Place,
-) -> usize {
-    let (count, first) = (a.values.len() / a.k, a.rows.start + place.row);
-    let values = |p: usize| -> [f32; R] {
-        a.values[p * a.k + first..][..R].try_into().expect("a slice of R values")
-    };
+) {
     simd.vectorize(
         #[inline(always)]
-        || tile::<S, R, V>(simd, count, values, panel, out, place),
+        || {
+            let lanes = S::f32s::LEN;
+            let columns = (n - column).min(PANEL_VECTORS * lanes);
+            let mut sums: [[S::f32s; PANEL_VECTORS]; R] =
+                std::array::from_fn(|r| load_columns(simd, &out[r * n + column..][..columns]));
+            for (a, b) in a.chunks(k).zip(panel.chunks_exact(PANEL_VECTORS * lanes)) {
+                let a: &[f32; R] = a[..R].try_into().expect("a slice of R values");
+                let b: [S::f32s; PANEL_VECTORS] =
+                    std::array::from_fn(|v| S::f32s::from_slice(simd, &b[v * lanes..][..lanes]));
+                for r in 0..R {
+                    let x = S::f32s::splat(simd, a[r]);
+                    for v in 0..PANEL_VECTORS {
+                        sums[r][v] = x.mul_add(b[v], sums[r][v]);
+                    }
+                }
+            }
+            for r in 0..R {
+                store_columns(sums[r], &mut out[r * n + column..][..columns]);
+            }
+        },
     );
-    R
 }
 
 /// `out += Σ rows of a`, for `a: [M, N]`, `out: [N]`.
