@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use machado_core::data::Part;
+use machado_core::math::threads::Compute;
 use machado_core::run::RunConfig;
-use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer};
+use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer, TrainingText};
 
 use crate::cli::TrainArgs;
 use crate::progress::Reporter;
@@ -56,21 +57,37 @@ struct Run {
     saved: Instant,
 }
 
-impl Run {
-    fn begin(args: &TrainArgs) -> Result<Self> {
-        let mut config = presets::resolve(&args.settings, &args.length)?;
+/// What a new run and one that goes on both need.
+struct Prepared {
+    texts: Texts,
+    text: TrainingText,
+    compute: Compute,
+    reporter: Reporter,
+}
+
+impl Prepared {
+    /// Reads the texts that are given, or else those that the config names; leaves their names in
+    /// the config.
+    fn new(args: &TrainArgs, config: &mut RunConfig) -> Result<Self> {
         config.check()?;
-        // A config of another run names its text.
-        let texts = if args.texts.is_empty() && !config.text.files.is_empty() {
+        let texts = if args.texts.is_empty() {
             Texts::reopen(&config.text.files)?
         } else {
             Texts::open(&args.texts)?
         };
         config.text.files = texts.names();
         let compute = super::compute(&args.compute)?;
-        let text = texts::read_for_training(&texts, &config)?;
+        let text = texts::read_for_training(&texts, config)?;
         let mut reporter = Reporter::new(args.progress, args.log_every);
-        reporter.text(&texts, &text, &config, &compute);
+        reporter.text(&texts, &text, config, &compute);
+        Ok(Self { texts, text, compute, reporter })
+    }
+}
+
+impl Run {
+    fn begin(args: &TrainArgs) -> Result<Self> {
+        let mut config = presets::resolve(&args.settings, &args.length)?;
+        let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config)?;
         let trainer = Trainer::new(config, text, compute)?;
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
         let log = folder.create(&trainer, &texts)?;
@@ -80,17 +97,7 @@ impl Run {
     fn resume(args: &TrainArgs, folder: RunFolder) -> Result<Self> {
         let mut config = folder.read_config()?;
         presets::apply_length(&mut config, &args.length);
-        config.check()?;
-        let texts = if args.texts.is_empty() {
-            Texts::reopen(&config.text.files)?
-        } else {
-            Texts::open(&args.texts)?
-        };
-        config.text.files = texts.names();
-        let compute = super::compute(&args.compute)?;
-        let text = texts::read_for_training(&texts, &config)?;
-        let mut reporter = Reporter::new(args.progress, args.log_every);
-        reporter.text(&texts, &text, &config, &compute);
+        let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config)?;
         let path = folder.file(run_folder::LAST);
         let trainer = Trainer::resume(config, text, &files::read(&path)?, compute)
             .with_context(|| path.display().to_string())?;
