@@ -50,8 +50,8 @@ pub struct Generator<'m> {
     streams: Streams,
     config: GeneratorConfig,
     texts: Vec<Text>,
-    /// The logits of the next tokens, `[B, V]`.
-    logits: Vec<f32>,
+    /// The tokens drawn last.
+    drawn: Vec<u32>,
 }
 
 /// One text being written.
@@ -88,9 +88,9 @@ impl<'m> Generator<'m> {
         }
         let start = [model.tokenizer.start()];
         let mut streams = Streams::new(model, unit)?;
-        let logits = streams.read(if prompt.is_empty() { &start } else { prompt }).repeat(texts);
+        streams.read(if prompt.is_empty() { &start } else { prompt });
         streams.fork(texts);
-        let texts = (config.first..config.first + texts as u64)
+        let texts: Vec<Text> = (config.first..config.first + texts as u64)
             .map(|number| Text {
                 rng: Rng::new(config.seed, config.purpose, number),
                 written: String::new(),
@@ -99,31 +99,28 @@ impl<'m> Generator<'m> {
                 finished: (config.tokens == 0).then_some(FinishReason::Length),
             })
             .collect();
-        Ok(Self { model, streams, config, texts, logits })
+        Ok(Self { model, streams, config, drawn: Vec::with_capacity(texts.len()), texts })
     }
 
     /// Writes one token of each text that is not finished, and calls `release` with the number of
     /// the text and what is now sure to belong to it. Returns false when all are finished.
     pub fn step(&mut self, mut release: impl FnMut(usize, &str)) -> bool {
-        let vocabulary_size = self.model.tokenizer.vocabulary_size();
-        let mut drawn = Vec::with_capacity(self.texts.len());
+        self.drawn.clear();
         for (number, text) in self.texts.iter_mut().enumerate() {
             // A finished text goes on being fed, so that the others keep their rows.
             let mut id = 0;
             if text.finished.is_none() {
-                let logits = &self.logits[number * vocabulary_size..][..vocabulary_size];
-                id = self.config.sampler.draw(logits, &mut text.rng);
+                id = self.config.sampler.draw(self.streams.logits(number), &mut text.rng);
                 let piece = text.push(&self.model.tokenizer.token(id), &self.config);
                 if !piece.is_empty() {
                     release(number, piece);
                 }
             }
-            drawn.push(id);
+            self.drawn.push(id);
         }
         let going_on = self.texts.iter().any(|text| text.finished.is_none());
         if going_on {
-            self.logits.clear();
-            self.logits.extend_from_slice(self.streams.read(&drawn));
+            self.streams.read(&self.drawn);
         }
         going_on
     }

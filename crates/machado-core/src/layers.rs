@@ -6,9 +6,11 @@
 //!
 //! The way back has two halves. [`Layer::backward`] goes through time, block by block: it turns the
 //! gradient of the output into the gradient of the input and leaves in the pass the gradients of
-//! the sums that the weights took part in. [`Layer::add_weight_gradient`] then sums these over all
-//! rows and steps, for some rows of one weight: that half is split by weight, not by row, so no
-//! thread needs a copy of the gradients, and the order of each sum is fixed.
+//! the sums that the weights took part in. [`Layer::add_gradient`] then sums these over all rows and
+//! steps, for one piece of the weights: that half is split by weight, not by row, so no thread needs
+//! a copy of the gradients, and the order of each sum is fixed.
+//!
+//! All values `[T, B, C]` have rows padded with zeros to a multiple of [`PADDING`](crate::math::matmul::PADDING) values.
 
 mod activation;
 mod conv1d;
@@ -25,6 +27,10 @@ pub use self::dense::Dense;
 pub use self::dropout::Dropout;
 pub use self::embedding::Embedding;
 pub use self::gru::Gru;
+use crate::math::matmul::padded;
+use crate::math::outer::STRIPE;
+use crate::math::simd::VectorUnit;
+use crate::math::tile::{self, Steps};
 use crate::params::ParameterSpec;
 
 /// The size of a block: `T` time steps of `B` rows.
@@ -41,19 +47,51 @@ impl BlockShape {
     pub fn positions(self) -> usize {
         self.time * self.rows
     }
+
+    /// The rows in stripes, whose gradients are summed one stripe after the other.
+    pub fn stripes(self) -> impl Iterator<Item = Stripe> {
+        let rows = self.rows;
+        (0..rows).step_by(STRIPE).map(move |first| Stripe { first, rows: STRIPE.min(rows - first) })
+    }
 }
+
+/// Some neighbouring rows of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stripe {
+    /// The first one.
+    pub first: usize,
+    /// How many.
+    pub rows: usize,
+}
+
+impl Stripe {
+    /// Behind the last row.
+    fn end(self) -> usize {
+        self.first + self.rows
+    }
+
+    /// Its rows in values `[T, B, width]`.
+    fn steps(self, data: &[f32], shape: BlockShape, width: usize) -> Steps<'_> {
+        Steps { data, first: self.first * width, step: shape.rows * width, stride: width }
+    }
+}
+
+/// Part of the gradient of a layer's weights, in an order that suits the arithmetic.
+pub type Piece = Vec<f32>;
 
 /// Whether a forward pass is part of training, and if so, where its random choices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout does nothing.
+    /// Dropout does nothing, and nothing is kept for a way back.
     Inference,
     /// Dropout is on.
     Training {
         /// The run's seed.
         seed: u64,
-        /// A number that no other step and block of the run has.
-        draw: u64,
+        /// The number of the step in the run.
+        step: u64,
+        /// The number of the block's first row in the batch.
+        first_row: u64,
     },
 }
 
@@ -125,24 +163,15 @@ macro_rules! each {
     };
 }
 
-/// As [`each`], with a layer and its pass.
-macro_rules! both {
-    ($layer:expr, $pass:expr, $inner:ident, $own:ident => $body:expr) => {
-        match ($layer, $pass) {
-            (Layer::Embedding($inner), Pass::Embedding($own)) => $body,
-            (Layer::Conv1d($inner), Pass::Conv1d($own)) => $body,
-            (Layer::Gru($inner), Pass::Gru($own)) => $body,
-            (Layer::Dropout($inner), Pass::Dropout($own)) => $body,
-            (Layer::Dense($inner), Pass::Dense($own)) => $body,
-            (layer, pass) => panic!("{layer:?} was given the pass {pass:?} of another layer"),
-        }
-    };
-}
-
 impl Layer {
     /// Its weights; the names lack the layer's own name and slash.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         each!(self, layer => layer.parameters())
+    }
+
+    /// The number of values of its weights.
+    pub fn weights_len(&self) -> usize {
+        self.parameters().iter().map(ParameterSpec::size).sum()
     }
 
     /// Takes over the values of its weights, all of them one behind the other.
@@ -167,11 +196,9 @@ impl Layer {
     /// `f32` values that a [`Pass`] keeps per position, to plan memory with.
     pub fn values_per_position(&self) -> usize {
         match self {
-            Self::Embedding(layer) => 2 * layer.output_dim(),
-            Self::Conv1d(layer) => 2 * layer.output_dim() + 2 * layer.input_dim(),
-            Self::Gru(layer) => 7 * layer.output_dim(),
-            Self::Dropout(layer) => 2 * layer.output_dim(),
-            Self::Dense(layer) => 2 * layer.output_dim(),
+            Self::Embedding(_) | Self::Dropout(_) | Self::Dense(_) => 2 * padded(self.output_dim()),
+            Self::Conv1d(layer) => 2 * padded(layer.output_dim()) + 2 * padded(layer.input_dim()),
+            Self::Gru(layer) => 5 * padded(layer.output_dim()),
         }
     }
 
@@ -204,10 +231,10 @@ impl Layer {
                 layer.forward(shape, input.values(), state, pass);
             }
             (Self::Gru(layer), Pass::Gru(pass)) => {
-                layer.forward(shape, input.values(), state, pass);
+                layer.forward(shape, mode, input.values(), state, pass);
             }
             (Self::Dropout(layer), Pass::Dropout(pass)) => {
-                layer.forward(mode, input.values(), pass);
+                layer.forward(shape, mode, input.values(), pass);
             }
             (Self::Dense(layer), Pass::Dense(pass)) => layer.forward(input.values(), pass),
             (layer, pass) => panic!("{layer:?} was given the pass {pass:?} of another layer"),
@@ -215,12 +242,13 @@ impl Layer {
     }
 
     /// The way back through a block: from `d_output: [T, B, C]` to `d_input`, which is overwritten.
-    /// An embedding has no gradient of its input; its `d_input` is left alone.
+    /// An embedding has no gradient of its input; its `d_input` is left alone. The layer may keep
+    /// `d_output` and leave another buffer in its place.
     pub fn backward(
         &self,
         shape: BlockShape,
         pass: &mut Pass,
-        d_output: &[f32],
+        d_output: &mut Vec<f32>,
         d_input: &mut [f32],
     ) {
         match (self, pass) {
@@ -235,17 +263,55 @@ impl Layer {
         }
     }
 
-    /// Adds this block's part of the gradient of weight number `weight` to `out`, for some of its
-    /// `rows` (all axes but the last, flattened). To be called after [`backward`](Self::backward).
-    pub fn add_weight_gradient(
+    /// The lengths of the pieces in which the gradient of its weights is summed. Pieces can be
+    /// computed on different threads.
+    pub fn gradient_pieces(&self) -> Vec<usize> {
+        match self {
+            Self::Embedding(layer) => layer.gradient_pieces(),
+            Self::Conv1d(layer) => layer.gradient_pieces(),
+            Self::Gru(layer) => layer.gradient_pieces(),
+            Self::Dropout(_) => Vec::new(),
+            Self::Dense(layer) => layer.gradient_pieces(),
+        }
+    }
+
+    /// Adds some rows' share to piece `number` of the gradient. To be called after
+    /// [`backward`](Self::backward).
+    pub fn add_gradient(
         &self,
-        weight: usize,
-        rows: Range<usize>,
+        number: usize,
+        shape: BlockShape,
+        stripe: Stripe,
         input: Input<'_>,
         pass: &Pass,
         out: &mut [f32],
     ) {
-        both!(self, pass, layer, pass => layer.add_weight_gradient(weight, rows, input, pass, out));
+        match (self, pass) {
+            (Self::Embedding(layer), Pass::Embedding(pass)) => {
+                layer.add_gradient(shape, stripe, input.ids(), pass, out);
+            }
+            (Self::Conv1d(layer), Pass::Conv1d(pass)) => {
+                layer.add_gradient(number, shape, stripe, pass, out);
+            }
+            (Self::Gru(layer), Pass::Gru(pass)) => {
+                layer.add_gradient(number, shape, stripe, input.values(), pass, out);
+            }
+            (Self::Dense(layer), Pass::Dense(pass)) => {
+                layer.add_gradient(number, shape, stripe, input.values(), pass, out);
+            }
+            (layer, pass) => panic!("{layer:?} has no gradient with the pass {pass:?}"),
+        }
+    }
+
+    /// Puts the pieces into the order of the weights.
+    pub fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
+        match self {
+            Self::Embedding(layer) => layer.unpack_gradient(pieces, out),
+            Self::Conv1d(layer) => layer.unpack_gradient(pieces, out),
+            Self::Gru(layer) => layer.unpack_gradient(pieces, out),
+            Self::Dropout(_) => {}
+            Self::Dense(layer) => layer.unpack_gradient(pieces, out),
+        }
     }
 }
 
@@ -271,6 +337,17 @@ impl Pass {
             Self::Dense(pass) => pass.output_mut(),
         }
     }
+
+    /// Exchanges the output of a dense layer with another buffer.
+    ///
+    /// # Panics
+    /// If the layer is no dense one.
+    pub fn swap_output(&mut self, other: &mut Vec<f32>) {
+        match self {
+            Self::Dense(pass) => pass.swap_output(other),
+            pass => panic!("{pass:?} is not the pass of a dense layer"),
+        }
+    }
 }
 
 /// The weight `name` of a layer.
@@ -283,9 +360,39 @@ fn resize(buffer: &mut Vec<f32>, len: usize) {
     buffer.resize(len, 0.0);
 }
 
-/// Fills `out: [N, C]` with copies of a bias `[C]`.
-fn fill_rows(out: &mut [f32], bias: &[f32]) {
-    for row in out.chunks_exact_mut(bias.len()) {
-        row.copy_from_slice(bias);
+/// The columns of a weight with `n` columns in panels as wide as a register tile, padding included.
+#[derive(Clone, Debug)]
+struct Panels {
+    width: usize,
+    next: usize,
+    end: usize,
+}
+
+impl Panels {
+    fn new(unit: VectorUnit, n: usize) -> Self {
+        Self { width: tile::VECTORS * unit.lanes(), next: 0, end: padded(n) }
+    }
+
+    /// The columns of one panel.
+    fn columns(self, number: usize) -> Range<usize> {
+        number * self.width..((number + 1) * self.width).min(self.end)
+    }
+}
+
+impl Iterator for Panels {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let columns = self.next..(self.next + self.width).min(self.end);
+        self.next = columns.end;
+        (!columns.is_empty()).then_some(columns)
+    }
+}
+
+/// Copies a panel `[K or more, width]` to its columns, padding left out, of `out: [K, n]`.
+fn unpack_columns(panel: &[f32], columns: Range<usize>, n: usize, out: &mut [f32]) {
+    let own = columns.start..columns.end.min(n);
+    for (row, out) in panel.chunks_exact(columns.len()).zip(out.chunks_exact_mut(n)) {
+        out[own.clone()].copy_from_slice(&row[..own.len()]);
     }
 }

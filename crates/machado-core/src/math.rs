@@ -23,10 +23,13 @@
 //! depends on its own row only, not on how many rows are computed together, so batching never
 //! changes a result.
 
-pub mod elementwise;
-pub mod gates;
-pub mod matmul;
 pub mod reference;
 pub mod simd;
-pub mod softmax;
 pub mod threads;
+pub mod tile;
+pub mod elementwise;
+pub mod matmul;
+pub mod outer;
+pub mod gru;
+pub mod softmax;
+pub mod random;

@@ -31,9 +31,9 @@ pub fn predict(
     sampler.check()?;
     let start = [model.tokenizer.start()];
     let mut streams = Streams::new(model, unit)?;
-    let logits = streams.read(if prompt.is_empty() { &start } else { prompt });
+    streams.read(if prompt.is_empty() { &start } else { prompt });
     let mut candidates: Vec<Candidate> = sampler
-        .distribution(logits)
+        .distribution(streams.logits(0))
         .into_iter()
         .zip(0..)
         .map(|(probability, id)| Candidate { token: model.tokenizer.token(id), id, probability })

@@ -18,7 +18,7 @@ pub enum Purpose {
     Shuffle = 2,
     /// Where the streams of `--sampling streams` begin; the index is the epoch.
     Streams = 3,
-    /// Which units dropout switches off; the index mixes step, layer and block.
+    /// Which units dropout switches off; the index mixes step and row.
     Dropout = 4,
     /// Text written while training; the index is the step.
     TrainingSample = 5,
@@ -67,6 +67,7 @@ impl Rng {
 }
 
 /// The finaliser of SplitMix64: neighbouring inputs give unrelated outputs.
+#[inline(always)]
 pub(crate) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

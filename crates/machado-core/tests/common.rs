@@ -1,5 +1,6 @@
 use machado_core::data::{Corpus, Sampling, Shuffle, Target};
 use machado_core::layers::Activation;
+use machado_core::math::matmul::padded;
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::threads::Compute;
 use machado_core::model::{LayerConfig, ModelConfig};
@@ -83,4 +84,18 @@ pub(crate) fn trainer(config: &RunConfig, threads: usize) -> Trainer {
 
 pub(crate) fn resumed(config: &RunConfig, file: &[u8]) -> Trainer {
     Trainer::resume(config.clone(), training_text(config), file, compute(1)).unwrap()
+}
+
+/// `values: [rows, n]` with padded rows.
+pub(crate) fn pad(values: &[f32], n: usize) -> Vec<f32> {
+    let mut out = vec![0.0; values.len() / n * padded(n)];
+    for (row, out) in values.chunks_exact(n).zip(out.chunks_exact_mut(padded(n))) {
+        out[..n].copy_from_slice(row);
+    }
+    out
+}
+
+/// The reverse of [`pad`].
+pub(crate) fn unpad(values: &[f32], n: usize) -> Vec<f32> {
+    values.chunks_exact(padded(n)).flat_map(|row| &row[..n]).copied().collect()
 }

@@ -1,12 +1,16 @@
 //! Each fast routine against its plain version, for each vector unit of this machine.
 
 use machado_core::math::elementwise;
-use machado_core::math::gates;
-use machado_core::math::matmul::{Packed, matmul_add, matmul_transposed_add};
+use machado_core::math::gru::GruWeights;
+use machado_core::math::matmul::{From, Packed, Rows, Segment, multiply, padded};
+use machado_core::math::outer::{add_outer, add_sums};
 use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
-use machado_core::math::softmax::{argmax, softmax, softmax_cross_entropy};
+use machado_core::math::softmax::{Leave, LossSum, argmax, softmax, softmax_cross_entropy};
+use machado_core::math::tile::Steps;
 use machado_core::rng::{Purpose, Rng};
+
+use crate::common::{pad, unpad};
 
 /// Sizes around the widths of tiles and registers.
 const SIZES: [[usize; 3]; 10] = [
@@ -40,37 +44,104 @@ fn products() {
         for size @ [m, k, n] in SIZES {
             let what = format!("{} {size:?}", unit.name());
             let (a, b, out) = (random(m * k, 1.0), random(k * n, 1.0), random(m * n, 1.0));
-            let add = |product: &[f32]| -> Vec<f32> {
-                product.iter().zip(&out).map(|(a, b)| a + b).collect()
+            let bias = random(n, 1.0);
+            let product = reference::matmul(&a, &b, [m, k, n]);
+            let plus = |first: &[f32]| -> Vec<f32> {
+                product.iter().zip(first).map(|(a, b)| a + b).collect()
             };
-            let expected = add(&reference::matmul(&a, &b, [m, k, n]));
-
             let mut packed = Packed::new(unit, k, n);
             packed.pack(&b);
-            let mut found = out.clone();
-            matmul_add(&a, &packed, &mut found);
-            assert_close(&found, &expected, 1e-5, &what);
-
             let mut transposed = Packed::new(unit, k, n);
             transposed.pack_transposed(&reference::transpose(&b, [k, n]));
-            let mut again = out.clone();
-            matmul_add(&a, &transposed, &mut again);
-            assert_eq!(found, again, "{what}: packed transposed");
+            let padded_a = pad(&a, k);
+            let rows = Rows::new(&padded_a, k, padded(k));
+            let padded_bias = pad(&bias, n);
+            for (from, expected) in [
+                (From::Zero, product.clone()),
+                (From::Bias(&padded_bias), plus(&bias.repeat(m))),
+                (From::Out, plus(&out)),
+            ] {
+                let mut found = pad(&out, n);
+                multiply(rows, &packed, from, &mut found);
+                assert_close(&unpad(&found, n), &expected, 1e-5, &what);
+                let mut again = pad(&out, n);
+                multiply(rows, &transposed, from, &mut again);
+                assert_eq!(found, again, "{what}: packed transposed");
+            }
         }
     }
 }
 
+/// Rows in three pieces, as the gates of a GRU lie.
 #[test]
-fn transposed_products_of_some_rows() {
+fn a_product_of_rows_in_pieces_and_a_matrix_of_segments() {
     for unit in VectorUnit::available() {
-        for size @ [m, k, n] in SIZES {
-            let (a, b) = (random(m * k, 1.0), random(m * n, 1.0));
-            let expected = reference::matmul(&reference::transpose(&a, [m, k]), &b, [k, m, n]);
-            for rows in [0..k, k / 3..k, 0..k.div_ceil(2)] {
-                let mut found = vec![0.0; rows.len() * n];
-                matmul_transposed_add(unit, &a, [k, n], rows.clone(), &b, &mut found);
-                let what = format!("{} {size:?} rows {rows:?}", unit.name());
-                assert_close(&found, &expected[rows.start * n..rows.end * n], 2e-5, &what);
+        let (m, k, n) = (11, 15, 20);
+        let (a, b) = (random(m * k, 1.0), random(n * 9, 1.0));
+        // Columns 0..4 of the source become 5..9, and 4..9 become 10..15; the rest is zero.
+        let segments = [Segment { columns: 0..4, to: 5 }, Segment { columns: 4..9, to: 10 }];
+        let mut packed = Packed::new(unit, k, n);
+        packed.pack_segments(&b, &segments);
+        let mut moved = vec![0.0; k * n];
+        for segment in &segments {
+            for (place, column) in segment.columns.clone().enumerate() {
+                for row in 0..n {
+                    moved[(segment.to + place) * n + row] = b[row * 9 + column];
+                }
+            }
+        }
+        // Piece by piece, `[3, m, 5]`.
+        let pieces: Vec<f32> = (0..3)
+            .flat_map(|p| (0..m * 5).map(move |i| (p, i)))
+            .map(|(p, i)| a[i / 5 * k + p * 5 + i % 5])
+            .collect();
+        let rows = Rows { data: &pieces, stride: 5, piece: 5, piece_stride: m * 5 };
+        let mut found = vec![0.0; m * padded(n)];
+        multiply(rows, &packed, From::Zero, &mut found);
+        let expected = reference::matmul(&a, &moved, [m, k, n]);
+        assert_close(&unpad(&found, n), &expected, 1e-5, unit.name());
+    }
+}
+
+#[test]
+fn sums_of_outer_products_of_some_rows() {
+    for unit in VectorUnit::available() {
+        for [time, rows, k, n] in [[1, 1, 1, 1], [3, 5, 7, 20], [70, 8, 33, 100], [40, 3, 16, 48]] {
+            let all = rows + 2;
+            let (a, b) = (random(time * all * k, 1.0), random(time * all * n, 1.0));
+            // Without the first row and the last one.
+            let inner = |values: &[f32], width: usize| -> Vec<f32> {
+                let steps = values.chunks_exact(all * width);
+                steps.flat_map(|step| &step[width..(1 + rows) * width]).copied().collect()
+            };
+            let (inner_a, inner_b) = (inner(&a, k), inner(&b, n));
+            let m = time * rows;
+            let transposed = reference::transpose(&inner_a, [m, k]);
+            let expected = reference::matmul(&transposed, &inner_b, [k, m, n]);
+            let sums = reference::matmul(&vec![1.0; m], &inner_b, [1, m, n]);
+
+            let (padded_a, padded_b) = (pad(&a, k), pad(&b, n));
+            let steps = |data, width: usize| Steps {
+                data,
+                first: padded(width),
+                step: all * padded(width),
+                stride: padded(width),
+            };
+            let (a_steps, b_steps) = (steps(&padded_a[..], k), steps(&padded_b[..], n));
+            let what = format!("{} [{time}, {rows}, {k}, {n}]", unit.name());
+            for first in (0..padded(n)).step_by(3 * unit.lanes()) {
+                let width = (3 * unit.lanes()).min(padded(n) - first);
+                let own = first.min(n)..(first + width).min(n);
+                let mut found = vec![0.0; padded(k) * width];
+                let size = [time, rows];
+                add_outer(unit, a_steps, b_steps.from(first), size, width, &mut found);
+                let mut found_sums = vec![0.0; width];
+                add_sums(unit, b_steps.from(first), size, &mut found_sums);
+                for row in 0..k {
+                    let found = &found[row * width..][..own.len()];
+                    assert_close(found, &expected[row * n..][own.clone()], 1e-4, &what);
+                }
+                assert_close(&found_sums[..own.len()], &sums[own], 1e-4, &what);
             }
         }
     }
@@ -80,15 +151,23 @@ fn transposed_products_of_some_rows() {
 fn a_row_does_not_depend_on_the_rows_beside_it() {
     for unit in VectorUnit::available() {
         let (k, n) = (50, 70);
-        let (a, b) = (random(19 * k, 1.0), random(k * n, 1.0));
+        let (a, b) = (pad(&random(19 * k, 1.0), k), random(k * n, 1.0));
         let mut packed = Packed::new(unit, k, n);
         packed.pack(&b);
-        let mut together = vec![0.0; 19 * n];
-        matmul_add(&a, &packed, &mut together);
+        let product = |rows: &[f32]| {
+            let mut out = vec![0.0; rows.len() / padded(k) * padded(n)];
+            multiply(Rows::new(rows, k, padded(k)), &packed, From::Zero, &mut out);
+            out
+        };
+        let together = product(&a);
         for row in 0..19 {
-            let mut alone = vec![0.0; n];
-            matmul_add(&a[row * k..][..k], &packed, &mut alone);
-            assert_eq!(alone, together[row * n..][..n], "{} row {row}", unit.name());
+            let alone = product(&a[row * padded(k)..][..padded(k)]);
+            assert_eq!(
+                alone,
+                together[row * padded(n)..][..padded(n)],
+                "{} row {row}",
+                unit.name()
+            );
         }
     }
 }
@@ -129,24 +208,33 @@ fn sigmoid_and_tanh_are_within_four_units_in_the_last_place() {
 }
 
 #[test]
-fn gru_gates() {
+fn a_step_of_a_gru() {
     for unit in VectorUnit::available() {
-        for (rows, units) in [(1, 1), (2, 5), (3, 16), (2, 37)] {
-            let gates_x = random(rows * 3 * units, 1.0);
-            let gates_h = random(rows * 3 * units + 1, 1.0)[1..].to_vec();
-            let state = random(rows * units, 0.5);
-            let mut new_state = vec![0.0; rows * units];
-            let mut activations = gates_x.clone();
-            gates::gru_forward(unit, &mut activations, &gates_h, &state, &mut new_state, units);
+        for [rows, input, units] in [[1, 1, 1], [2, 5, 3], [13, 7, 37], [9, 32, 16]] {
+            let kernel = random(input * 3 * units, 0.5);
+            let recurrent_kernel = random(units * 3 * units, 0.5);
+            let bias = random(6 * units + 1, 0.5)[1..].to_vec();
+            let mut weights = GruWeights::new(unit, input, units);
+            weights.pack(&kernel, &recurrent_kernel, &bias);
+            let (x, state) =
+                (random(rows * input, 1.0), random(rows * units + 2, 0.5)[2..].to_vec());
+            let mut new_state = vec![9.0; rows * padded(units)];
+            let mut gates = vec![9.0; weights.gates_len(rows)];
+            weights.forward(&pad(&x, input), &pad(&state, units), &mut gates, &mut new_state);
+            let part = |values: &[f32], kernel: &[f32], k: usize, bias: &[f32]| -> Vec<f32> {
+                let product = reference::matmul(values, kernel, [rows, k, 3 * units]);
+                product.iter().zip(bias.iter().cycle()).map(|(a, b)| a + b).collect()
+            };
+            let gates_x = part(&x, &kernel, input, &bias[..3 * units]);
+            let gates_h = part(&state, &recurrent_kernel, units, &bias[3 * units..]);
             for row in 0..rows {
                 let gates = row * 3 * units..(row + 1) * 3 * units;
                 let own = row * units..(row + 1) * units;
-                let expected = reference::gru_step(
-                    &gates_x[gates.clone()],
-                    &gates_h[gates],
-                    &state[own.clone()],
-                );
-                assert_close(&new_state[own], &expected, 1e-6, unit.name());
+                let expected =
+                    reference::gru_step(&gates_x[gates.clone()], &gates_h[gates], &state[own]);
+                let found = &new_state[row * padded(units)..][..padded(units)];
+                assert_close(&found[..units], &expected, 3e-6, unit.name());
+                assert!(found[units..].iter().all(|&x| x == 0.0), "padding stays zero: {found:?}");
             }
         }
     }
@@ -165,12 +253,33 @@ fn softmax_and_cross_entropy() {
             let nats = log_sum - f64::from(logits[target]);
             assert!((nats + f64::from(expected[target]).ln()).abs() < 1e-5);
 
-            let mut rows = [logits.clone(), logits.clone()].concat();
             let best = argmax(&logits);
             let other = if size == 1 { 5 } else { target };
-            let sum = softmax_cross_entropy(unit, &mut rows, &[best as u32, other as u32], size);
-            let correct = 1 + u64::from(other == best);
-            assert_eq!((sum.correct, sum.positions), (correct, if size == 1 { 1 } else { 2 }));
+            let compared = |leave| {
+                let mut rows = pad(&[&logits[..], &logits].concat(), size);
+                let mut sums = [LossSum::default(); 2];
+                let targets = [best as u32, other as u32];
+                softmax_cross_entropy(unit, &mut rows, &targets, size, leave, &mut sums);
+                (unpad(&rows, size), sums)
+            };
+            let (left, sums) = compared(Leave::Logits);
+            assert_eq!(left, logits.repeat(2));
+            let positions = u64::from(size > 1);
+            assert_eq!([sums[0].correct, sums[1].correct], [1, u64::from(other == best)]);
+            assert_eq!([sums[0].positions, sums[1].positions], [1, positions]);
+            let nats = -f64::from(expected[best]).ln();
+            assert!((sums[0].nats - nats).abs() < 1e-5, "{} nats, not {nats}", sums[0].nats);
+
+            let (left, same) = compared(Leave::Probabilities);
+            assert_close(&left[..size], &expected, 1e-6, unit.name());
+            let (left, also) = compared(Leave::Gradient { scale: 0.5 });
+            let mut gradient: Vec<f32> = expected.iter().map(|p| 0.5 * p).collect();
+            gradient[best] -= 0.5;
+            assert_close(&left[..size], &gradient, 1e-6, unit.name());
+            if size == 1 {
+                assert_eq!(left[1], 0.0, "a position without target has no gradient");
+            }
+            assert_eq!([same, also], [sums, sums]);
         }
         let mut huge = [1000.0, 0.0, -1000.0];
         softmax(unit, &mut huge);

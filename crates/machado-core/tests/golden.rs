@@ -11,6 +11,8 @@ use machado_core::text::Standardize;
 use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
 use serde_json::Value;
 
+use crate::common::{pad, unpad};
+
 /// Keras computes in `f32` too, in another order.
 const TOLERANCE: f64 = 3e-6;
 
@@ -138,13 +140,18 @@ fn a_gru_with_an_initial_state_gives_keras_outputs() {
         let mut layer = Layer::Gru(Gru::new(unit, channels, units));
         layer.load(&flat);
         let mut pass = layer.new_pass();
-        let mut state = state.clone();
-        let input = time_major(&floats(&golden["input"]), channels);
+        let mut state = pad(&state, units);
+        let input = pad(&time_major(&floats(&golden["input"]), channels), channels);
         let block = BlockShape { time, rows };
         layer.forward(block, Mode::Inference, Input::Values(&input), &mut state, &mut pass);
         let expected = time_major(&floats(&golden["output"]), units);
-        assert_close(pass.output(), &expected, TOLERANCE, unit.name());
-        assert_close(&state, &expected[(time - 1) * rows * units..], TOLERANCE, "last state");
+        assert_close(&unpad(pass.output(), units), &expected, TOLERANCE, unit.name());
+        assert_close(
+            &unpad(&state, units),
+            &expected[(time - 1) * rows * units..],
+            TOLERANCE,
+            "last state",
+        );
     }
 }
 
@@ -163,10 +170,12 @@ fn the_gru_of_keras_own_tests() {
             (0..3).flat_map(move |row| (0..4).map(move |c| (row * 24 + t * 4 + c) as f32))
         })
         .collect();
-    let mut state = vec![0.0; 9];
+    let input = pad(&input, 4);
+    let mut state = pad(&[0.0; 9], 3);
     let mut pass = layer.new_pass();
     let block = BlockShape { time: 6, rows: 3 };
     layer.forward(block, Mode::Inference, Input::Values(&input), &mut state, &mut pass);
+    let state = unpad(&state, 3);
     for (row, expected) in [0.521_728_9, 0.637_165_9, 0.393_849_64].into_iter().enumerate() {
         assert_close(&state[row * 3..][..3], &[expected; 3], TOLERANCE, "state");
     }

@@ -1,9 +1,8 @@
 //! A causal convolution over time: each output sees its own and the `K − 1` steps before.
 
-use std::ops::Range;
-
-use super::{Activation, BlockShape, Input};
-use crate::math::matmul::{Packed, add_column_sums, matmul_add, matmul_transposed_add};
+use super::{Activation, BlockShape, Panels, Piece, Stripe};
+use crate::math::matmul::{From, Packed, Rows, multiply, padded};
+use crate::math::outer::{add_outer, add_sums};
 use crate::math::simd::VectorUnit;
 use crate::params::{Initializer, ParameterSpec};
 
@@ -21,6 +20,7 @@ pub struct Conv1d {
     /// `[C, F]` for each tap.
     taps: Vec<Packed>,
     taps_transposed: Vec<Packed>,
+    /// Padded.
     bias: Vec<f32>,
 }
 
@@ -63,7 +63,7 @@ impl Conv1d {
             activation,
             taps: vec![Packed::new(unit, input_dim, filters); kernel_size],
             taps_transposed: vec![Packed::new(unit, filters, input_dim); kernel_size],
-            bias: vec![0.0; filters],
+            bias: vec![0.0; padded(filters)],
         }
     }
 
@@ -83,7 +83,7 @@ impl Conv1d {
             tap.pack(values);
             transposed.pack_transposed(values);
         }
-        self.bias.copy_from_slice(bias);
+        self.bias[..self.filters].copy_from_slice(bias);
     }
 
     pub(super) fn output_dim(&self) -> usize {
@@ -95,7 +95,7 @@ impl Conv1d {
     }
 
     pub(super) fn state_dim(&self) -> usize {
-        (self.taps.len() - 1) * self.input_dim
+        (self.taps.len() - 1) * padded(self.input_dim)
     }
 
     /// `input: [T, B, C]` to outputs `[T, B, F]`; `state: [B, (K − 1)·C]`, oldest step first.
@@ -106,17 +106,19 @@ impl Conv1d {
         state: &mut [f32],
         pass: &mut Pass,
     ) {
-        let step = shape.rows * self.input_dim;
+        let width = padded(self.input_dim);
+        let step = shape.rows * width;
         let past = (self.taps.len() - 1) * step;
         super::resize(&mut pass.padded_input, past + input.len());
         self.copy_state(state, &mut pass.padded_input[..past], shape.rows, CopyState::In);
         pass.padded_input[past..].copy_from_slice(input);
 
-        super::resize(&mut pass.output, shape.positions() * self.filters);
-        super::fill_rows(&mut pass.output, &self.bias);
+        super::resize(&mut pass.output, shape.positions() * padded(self.filters));
+        let mut from = From::Bias(&self.bias);
         for (j, tap) in self.taps.iter().enumerate() {
             let seen = &pass.padded_input[j * step..][..input.len()];
-            matmul_add(seen, tap, &mut pass.output);
+            multiply(Rows::new(seen, self.input_dim, width), tap, from, &mut pass.output);
+            from = From::Out;
         }
         self.activation.apply(self.unit, &mut pass.output);
         let last = pass.padded_input.len() - past;
@@ -125,7 +127,7 @@ impl Conv1d {
 
     /// Copies between a state `[B, K − 1, C]` and steps `[K − 1, B, C]`.
     fn copy_state(&self, state: &mut [f32], steps: &mut [f32], rows: usize, way: CopyState) {
-        let width = self.input_dim;
+        let width = padded(self.input_dim);
         for (place, value) in steps.chunks_exact_mut(width).enumerate() {
             let (j, row) = (place / rows, place % rows);
             let kept = &mut state[(row * (self.taps.len() - 1) + j) * width..][..width];
@@ -140,47 +142,64 @@ impl Conv1d {
         &self,
         shape: BlockShape,
         pass: &mut Pass,
-        d_output: &[f32],
+        d_output: &mut Vec<f32>,
         d_input: &mut [f32],
     ) {
-        pass.d_sums.clear();
-        pass.d_sums.extend_from_slice(d_output);
+        std::mem::swap(&mut pass.d_sums, d_output);
         self.activation.backward(&pass.output, &mut pass.d_sums);
-        let step = shape.rows * self.input_dim;
+        let step = shape.rows * padded(self.input_dim);
         pass.d_padded.clear();
         pass.d_padded.resize(pass.padded_input.len(), 0.0);
+        let rows = Rows::new(&pass.d_sums, self.filters, padded(self.filters));
         for (j, tap) in self.taps_transposed.iter().enumerate() {
             let seen = &mut pass.d_padded[j * step..][..d_input.len()];
-            matmul_add(&pass.d_sums, tap, seen);
+            multiply(rows, tap, From::Out, seen);
         }
         // The state is where a window begins: no gradient goes further back.
         d_input.copy_from_slice(&pass.d_padded[(self.taps.len() - 1) * step..]);
     }
 
-    /// Rows of the kernel are `[K·C]`: tap by tap.
-    pub(super) fn add_weight_gradient(
+    /// For each panel of columns `[C, width]` of each tap, and then `[width]` of the bias.
+    pub(super) fn gradient_pieces(&self) -> Vec<usize> {
+        let rows = self.taps.len() * padded(self.input_dim) + 1;
+        self.panels().map(|columns| rows * columns.len()).collect()
+    }
+
+    fn panels(&self) -> Panels {
+        Panels::new(self.unit, self.filters)
+    }
+
+    pub(super) fn add_gradient(
         &self,
-        weight: usize,
-        rows: Range<usize>,
-        input: Input<'_>,
+        number: usize,
+        shape: BlockShape,
+        stripe: Stripe,
         pass: &Pass,
         out: &mut [f32],
     ) {
-        if weight == 1 {
-            return add_column_sums(&pass.d_sums, out);
+        let columns = self.panels().columns(number);
+        let width = padded(self.input_dim);
+        let d_sums = stripe.steps(&pass.d_sums, shape, padded(self.filters)).from(columns.start);
+        let size = [shape.time, stripe.rows];
+        let (of_taps, of_bias) = out.split_at_mut(self.taps.len() * width * columns.len());
+        for (tap, out) in of_taps.chunks_exact_mut(width * columns.len()).enumerate() {
+            let seen = stripe.steps(&pass.padded_input, shape, width);
+            let seen = seen.from(tap * shape.rows * width);
+            add_outer(self.unit, seen, d_sums, size, columns.len(), out);
         }
-        let block = input.values().len();
-        let step = (pass.padded_input.len() - block) / (self.taps.len() - 1).max(1);
-        let (width, filters) = (self.input_dim, self.filters);
-        let mut row = rows.start;
-        while row < rows.end {
-            let (tap, first) = (row / width, row % width);
-            let count = (width - first).min(rows.end - row);
-            let seen = &pass.padded_input[tap * step..][..block];
-            let out = &mut out[(row - rows.start) * filters..][..count * filters];
-            let sizes = [width, filters];
-            matmul_transposed_add(self.unit, seen, sizes, first..first + count, &pass.d_sums, out);
-            row += count;
+        add_sums(self.unit, d_sums, size, of_bias);
+    }
+
+    pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
+        let tap_size = self.input_dim * self.filters;
+        let (of_taps, of_bias) = out.split_at_mut(self.taps.len() * tap_size);
+        for (columns, piece) in self.panels().zip(pieces) {
+            let tap_piece = padded(self.input_dim) * columns.len();
+            let (taps, bias) = piece.split_at(self.taps.len() * tap_piece);
+            for (tap, out) in taps.chunks_exact(tap_piece).zip(of_taps.chunks_exact_mut(tap_size)) {
+                super::unpack_columns(tap, columns.clone(), self.filters, out);
+            }
+            super::unpack_columns(bias, columns, self.filters, of_bias);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! A fully connected layer.
 
-use std::ops::Range;
-
-use super::{Activation, Input};
-use crate::math::matmul::{Packed, add_column_sums, matmul_add, matmul_transposed_add};
+use super::{Activation, BlockShape, Panels, Piece, Stripe};
+use crate::math::matmul::{From, Packed, Rows, multiply, padded};
+use crate::math::outer::{add_outer, add_sums};
 use crate::math::simd::VectorUnit;
 use crate::params::{Initializer, ParameterSpec};
 
@@ -16,6 +15,7 @@ pub struct Dense {
     activation: Activation,
     kernel: Packed,
     kernel_transposed: Packed,
+    /// Padded.
     bias: Vec<f32>,
 }
 
@@ -34,6 +34,11 @@ impl Pass {
     pub(super) fn output_mut(&mut self) -> &mut [f32] {
         &mut self.output
     }
+
+    /// Exchanges the outputs with `other`.
+    pub(super) fn swap_output(&mut self, other: &mut Vec<f32>) {
+        std::mem::swap(&mut self.output, other);
+    }
 }
 
 impl Dense {
@@ -46,7 +51,7 @@ impl Dense {
             activation,
             kernel: Packed::new(unit, input_dim, units),
             kernel_transposed: Packed::new(unit, units, input_dim),
-            bias: vec![0.0; units],
+            bias: vec![0.0; padded(units)],
         }
     }
 
@@ -61,7 +66,7 @@ impl Dense {
         let (kernel, bias) = weights.split_at(self.input_dim * self.units);
         self.kernel.pack(kernel);
         self.kernel_transposed.pack_transposed(kernel);
-        self.bias.copy_from_slice(bias);
+        self.bias[..self.units].copy_from_slice(bias);
     }
 
     pub(super) fn output_dim(&self) -> usize {
@@ -70,34 +75,54 @@ impl Dense {
 
     /// `input: [N, C]` to outputs `[N, units]`.
     pub(super) fn forward(&self, input: &[f32], pass: &mut Pass) {
-        super::resize(&mut pass.output, input.len() / self.input_dim * self.units);
-        super::fill_rows(&mut pass.output, &self.bias);
-        matmul_add(input, &self.kernel, &mut pass.output);
+        let stride = padded(self.input_dim);
+        super::resize(&mut pass.output, input.len() / stride * padded(self.units));
+        let rows = Rows::new(input, self.input_dim, stride);
+        multiply(rows, &self.kernel, From::Bias(&self.bias), &mut pass.output);
         self.activation.apply(self.unit, &mut pass.output);
     }
 
-    pub(super) fn backward(&self, pass: &mut Pass, d_output: &[f32], d_input: &mut [f32]) {
-        pass.d_sums.clear();
-        pass.d_sums.extend_from_slice(d_output);
+    pub(super) fn backward(&self, pass: &mut Pass, d_output: &mut Vec<f32>, d_input: &mut [f32]) {
+        std::mem::swap(&mut pass.d_sums, d_output);
         self.activation.backward(&pass.output, &mut pass.d_sums);
-        d_input.fill(0.0);
-        matmul_add(&pass.d_sums, &self.kernel_transposed, d_input);
+        let rows = Rows::new(&pass.d_sums, self.units, padded(self.units));
+        multiply(rows, &self.kernel_transposed, From::Zero, d_input);
     }
 
-    pub(super) fn add_weight_gradient(
+    /// One piece for each panel of columns: `[C, width]` of the kernel, `[width]` of the bias.
+    pub(super) fn gradient_pieces(&self) -> Vec<usize> {
+        let rows = padded(self.input_dim) + 1;
+        self.panels().map(|columns| rows * columns.len()).collect()
+    }
+
+    fn panels(&self) -> Panels {
+        Panels::new(self.unit, self.units)
+    }
+
+    pub(super) fn add_gradient(
         &self,
-        weight: usize,
-        rows: Range<usize>,
-        input: Input<'_>,
+        number: usize,
+        shape: BlockShape,
+        stripe: Stripe,
+        input: &[f32],
         pass: &Pass,
         out: &mut [f32],
     ) {
-        match weight {
-            0 => {
-                let sizes = [self.input_dim, self.units];
-                matmul_transposed_add(self.unit, input.values(), sizes, rows, &pass.d_sums, out);
-            }
-            _ => add_column_sums(&pass.d_sums, out),
+        let columns = self.panels().columns(number);
+        let input = stripe.steps(input, shape, padded(self.input_dim));
+        let d_sums = stripe.steps(&pass.d_sums, shape, padded(self.units)).from(columns.start);
+        let (of_kernel, of_bias) = out.split_at_mut(padded(self.input_dim) * columns.len());
+        let size = [shape.time, stripe.rows];
+        add_outer(self.unit, input, d_sums, size, columns.len(), of_kernel);
+        add_sums(self.unit, d_sums, size, of_bias);
+    }
+
+    pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
+        let (of_kernel, of_bias) = out.split_at_mut(self.input_dim * self.units);
+        for (columns, piece) in self.panels().zip(pieces) {
+            let (kernel, bias) = piece.split_at(padded(self.input_dim) * columns.len());
+            super::unpack_columns(kernel, columns.clone(), self.units, of_kernel);
+            super::unpack_columns(bias, columns, self.units, of_bias);
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Switches off a random share of the values while training.
 
-use std::ops::Range;
-
-use super::{Input, Mode};
+use super::{BlockShape, Mode};
+use crate::math::matmul::padded;
+use crate::math::random::{self, Dice};
+use crate::math::simd::VectorUnit;
 use crate::params::ParameterSpec;
 use crate::rng::{Purpose, Rng};
 
 /// Keras' `Dropout`: values are 0 with probability `rate`, else scaled by `1 / (1 − rate)`, so that
 /// their mean stays; outside training nothing happens.
+///
+/// Each row of a batch draws by itself, so that it does not matter which rows a block has.
 #[derive(Clone, Debug)]
 pub struct Dropout {
+    unit: VectorUnit,
     rate: f64,
     dim: usize,
     /// Its place in the stack, so that two dropout layers draw different values.
@@ -35,8 +39,8 @@ impl Pass {
 
 impl Dropout {
     /// Dropout of `dim` channels at `rate` in `[0, 1)`; `place` is the layer's place in the stack.
-    pub fn new(rate: f64, dim: usize, place: usize) -> Self {
-        Self { rate, dim, place: place as u64 }
+    pub fn new(unit: VectorUnit, rate: f64, dim: usize, place: usize) -> Self {
+        Self { unit, rate, dim, place: place as u64 }
     }
 
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
@@ -49,25 +53,25 @@ impl Dropout {
         self.dim
     }
 
-    pub(super) fn forward(&self, mode: Mode, input: &[f32], pass: &mut Pass) {
+    /// `input: [T, B, C]` to outputs of the same shape.
+    pub(super) fn forward(&self, shape: BlockShape, mode: Mode, input: &[f32], pass: &mut Pass) {
         pass.output.clear();
         pass.output.extend_from_slice(input);
         pass.factors.clear();
-        let Mode::Training { seed, draw } = mode else { return };
+        let Mode::Training { seed, step, first_row } = mode else { return };
         if self.rate == 0.0 {
             return;
         }
-        let mut rng = Rng::new(seed ^ self.place << 56, Purpose::Dropout, draw);
-        let kept = (1.0 / (1.0 - self.rate)) as f32;
-        // Two values from each 64 random bits: 32 bits are plenty for a rate.
-        let threshold = (self.rate * (1u64 << 32) as f64) as u64;
+        let width = padded(self.dim);
+        let dice = Dice { rate: self.rate, kept: (1.0 / (1.0 - self.rate)) as f32 };
+        let keys: Vec<u64> = (first_row..first_row + shape.rows as u64)
+            .map(|row| Rng::new(seed ^ self.place << 56, Purpose::Dropout, step << 20 | row).bits())
+            .collect();
         pass.factors.resize(input.len(), 0.0);
-        for pair in pass.factors.chunks_mut(2) {
-            let mut bits = rng.bits();
-            for factor in pair {
-                *factor = if bits & 0xffff_ffff >= threshold { kept } else { 0.0 };
-                bits >>= 32;
-            }
+        let factors = pass.factors.chunks_exact_mut(width);
+        for (place, factors) in factors.enumerate() {
+            let (t, row) = (place / shape.rows, place % shape.rows);
+            random::throw(self.unit, dice, keys[row], (t * width) as u64, factors);
         }
         pass.output.iter_mut().zip(&pass.factors).for_each(|(value, factor)| *value *= factor);
     }
@@ -76,55 +80,60 @@ impl Dropout {
         d_input.copy_from_slice(d_output);
         d_input.iter_mut().zip(&pass.factors).for_each(|(d, factor)| *d *= factor);
     }
-
-    pub(super) fn add_weight_gradient(
-        &self,
-        _weight: usize,
-        _rows: Range<usize>,
-        _input: Input<'_>,
-        _pass: &Pass,
-        _out: &mut [f32],
-    ) {
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn layer(rate: f64, place: usize) -> Dropout {
+        Dropout::new(VectorUnit::detect(), rate, 16, place)
+    }
+
+    /// The outputs for ones, `[T, B, 16]`, of the rows from `first_row` on.
+    fn drawn(layer: &Dropout, step: u64, first_row: u64, [time, rows]: [usize; 2]) -> Pass {
+        let mut pass = Pass::default();
+        let mode = Mode::Training { seed: 1, step, first_row };
+        let ones = vec![1.0; time * rows * 16];
+        layer.forward(BlockShape { time, rows }, mode, &ones, &mut pass);
+        pass
+    }
+
     #[test]
     fn a_share_is_switched_off_and_the_mean_stays() {
-        let layer = Dropout::new(0.3, 8, 2);
-        let input = vec![1.0; 80_000];
-        let mut pass = Pass::default();
-        layer.forward(Mode::Training { seed: 1, draw: 5 }, &input, &mut pass);
+        let layer = layer(0.3, 2);
+        let pass = drawn(&layer, 5, 0, [1000, 5]);
         let off = pass.output.iter().filter(|&&v| v == 0.0).count() as f64 / 80_000.0;
         let mean = pass.output.iter().sum::<f32>() / 80_000.0;
         assert!((off - 0.3).abs() < 0.01, "{off} switched off");
         assert!((mean - 1.0).abs() < 0.02, "mean {mean}");
         let mut d_input = vec![0.0; 80_000];
-        layer.backward(&pass, &input, &mut d_input);
+        layer.backward(&pass, &vec![1.0; 80_000], &mut d_input);
         assert_eq!(d_input, pass.output);
     }
 
     #[test]
     fn outside_training_nothing_happens() {
-        let layer = Dropout::new(0.5, 2, 0);
         let mut pass = Pass::default();
-        layer.forward(Mode::Inference, &[1.0, 2.0], &mut pass);
-        assert_eq!(pass.output, [1.0, 2.0]);
+        let shape = BlockShape { time: 1, rows: 1 };
+        layer(0.5, 0).forward(shape, Mode::Inference, &[1.0; 16], &mut pass);
+        assert_eq!(pass.output, [1.0; 16]);
     }
 
     #[test]
-    fn another_step_or_layer_draws_other_values() {
-        let draw = |place, draw| {
-            let mut pass = Pass::default();
-            let layer = Dropout::new(0.5, 1, place);
-            layer.forward(Mode::Training { seed: 1, draw }, &[1.0; 64], &mut pass);
-            pass.output
-        };
-        assert_eq!(draw(1, 1), draw(1, 1));
-        assert_ne!(draw(1, 1), draw(1, 2));
-        assert_ne!(draw(1, 1), draw(2, 1));
+    fn another_step_layer_row_or_time_draws_other_values() {
+        let first = drawn(&layer(0.5, 1), 1, 0, [4, 1]).output;
+        assert_eq!(first, drawn(&layer(0.5, 1), 1, 0, [4, 1]).output);
+        assert_ne!(first, drawn(&layer(0.5, 1), 2, 0, [4, 1]).output);
+        assert_ne!(first, drawn(&layer(0.5, 2), 1, 0, [4, 1]).output);
+        assert_ne!(first, drawn(&layer(0.5, 1), 1, 1, [4, 1]).output);
+        assert_ne!(first[..16], first[16..32]);
+    }
+
+    #[test]
+    fn a_row_draws_the_same_in_any_block() {
+        let together = drawn(&layer(0.5, 1), 1, 0, [1, 3]).output;
+        let alone = drawn(&layer(0.5, 1), 1, 2, [1, 1]).output;
+        assert_eq!(together[32..], alone);
     }
 }

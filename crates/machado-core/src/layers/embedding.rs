@@ -1,8 +1,8 @@
 //! A row of a table for each token id.
 
-use std::ops::Range;
-
-use super::Input;
+use super::{Piece, Stripe};
+use crate::layers::BlockShape;
+use crate::math::matmul::padded;
 use crate::params::{Initializer, ParameterSpec};
 
 /// Keras' `Embedding`: `embeddings: [V, E]`.
@@ -10,6 +10,7 @@ use crate::params::{Initializer, ParameterSpec};
 pub struct Embedding {
     vocabulary_size: usize,
     output_dim: usize,
+    /// Rows padded.
     table: Vec<f32>,
 }
 
@@ -42,8 +43,12 @@ impl Embedding {
     }
 
     pub(super) fn load(&mut self, weights: &[f32]) {
-        self.table.clear();
-        self.table.extend_from_slice(weights);
+        let width = padded(self.output_dim);
+        super::resize(&mut self.table, self.vocabulary_size * width);
+        let rows = self.table.chunks_exact_mut(width);
+        for (row, values) in rows.zip(weights.chunks_exact(self.output_dim)) {
+            row[..self.output_dim].copy_from_slice(values);
+        }
     }
 
     pub(super) fn output_dim(&self) -> usize {
@@ -52,33 +57,43 @@ impl Embedding {
 
     /// `ids: [T, B]` to outputs `[T, B, E]`.
     pub(super) fn forward(&self, ids: &[u32], pass: &mut Pass) {
-        let width = self.output_dim;
+        let width = padded(self.output_dim);
         super::resize(&mut pass.output, ids.len() * width);
         for (&id, row) in ids.iter().zip(pass.output.chunks_exact_mut(width)) {
             row.copy_from_slice(&self.table[id as usize * width..][..width]);
         }
     }
 
-    pub(super) fn backward(&self, d_output: &[f32], pass: &mut Pass) {
-        pass.d_output.clear();
-        pass.d_output.extend_from_slice(d_output);
+    pub(super) fn backward(&self, d_output: &mut Vec<f32>, pass: &mut Pass) {
+        std::mem::swap(&mut pass.d_output, d_output);
+    }
+
+    pub(super) fn gradient_pieces(&self) -> Vec<usize> {
+        vec![self.vocabulary_size * padded(self.output_dim)]
     }
 
     /// The gradient of a table row is the sum over the places where its token stood.
-    pub(super) fn add_weight_gradient(
+    pub(super) fn add_gradient(
         &self,
-        _weight: usize,
-        rows: Range<usize>,
-        input: Input<'_>,
+        shape: BlockShape,
+        stripe: Stripe,
+        ids: &[u32],
         pass: &Pass,
         out: &mut [f32],
     ) {
-        let width = self.output_dim;
-        for (&id, d) in input.ids().iter().zip(pass.d_output.chunks_exact(width)) {
-            if rows.contains(&(id as usize)) {
-                let row = &mut out[(id as usize - rows.start) * width..][..width];
+        let width = padded(self.output_dim);
+        for t in 0..shape.time {
+            let places = t * shape.rows + stripe.first..t * shape.rows + stripe.end();
+            let d_rows =
+                pass.d_output[places.start * width..places.end * width].chunks_exact(width);
+            for (&id, d) in ids[places].iter().zip(d_rows) {
+                let row = &mut out[id as usize * width..][..width];
                 row.iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
             }
         }
+    }
+
+    pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
+        super::unpack_columns(&pieces[0], 0..padded(self.output_dim), self.output_dim, out);
     }
 }

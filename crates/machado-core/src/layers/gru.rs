@@ -1,26 +1,22 @@
 //! The gated recurrent unit.
 
-use std::ops::Range;
-
-use super::{BlockShape, Input};
-use crate::math::gates::{gru_backward, gru_forward};
-use crate::math::matmul::{Packed, add_column_sums, matmul_add, matmul_transposed_add};
+use super::{BlockShape, Mode, Piece, Stripe};
+use crate::math::gru::GruWeights;
+use crate::math::matmul::padded;
+use crate::math::outer::{add_outer, add_sums};
 use crate::math::simd::VectorUnit;
+use crate::math::tile::Steps;
 use crate::params::{Initializer, ParameterSpec};
 
 /// Keras' `GRU` with `reset_after=True`: `kernel: [C, 3H]`, `recurrent_kernel: [H, 3H]`,
 /// `bias: [2, 3H]` (the input's, then the state's). The three gates lie side by side in the order
-/// z (update), r (reset), h (candidate); [`gates`](crate::math::gates) has the formulas.
+/// z (update), r (reset), h (candidate); [`gru`](crate::math::gru) has the formulas.
 #[derive(Clone, Debug)]
 pub struct Gru {
     unit: VectorUnit,
     input_dim: usize,
     units: usize,
-    kernel: Packed,
-    kernel_transposed: Packed,
-    recurrent_kernel: Packed,
-    recurrent_kernel_transposed: Packed,
-    bias: Vec<f32>,
+    weights: GruWeights,
 }
 
 /// What is kept of a block.
@@ -30,10 +26,9 @@ pub struct Pass {
     states: Vec<f32>,
     /// Values of one step, `B · H`: where the outputs begin.
     step: usize,
-    /// z, r and the candidate; on the way back the gradients of the input's part: `[T, B, 3H]`.
-    gates_x: Vec<f32>,
-    /// The state's part; on the way back its gradients: `[T, B, 3H]`.
-    gates_h: Vec<f32>,
+    /// The gates of each step (of the last one, outside training) by panel, and on the way back
+    /// their gradients: `[T, panels, B, 4, L]`.
+    gates: Vec<f32>,
     /// Gradient of the state that the way back carries from step to step, `[B, H]`.
     d_state: Vec<f32>,
 }
@@ -51,16 +46,7 @@ impl Pass {
 impl Gru {
     /// `units` units over `input_dim` inputs.
     pub fn new(unit: VectorUnit, input_dim: usize, units: usize) -> Self {
-        Self {
-            unit,
-            input_dim,
-            units,
-            kernel: Packed::new(unit, input_dim, 3 * units),
-            kernel_transposed: Packed::new(unit, 3 * units, input_dim),
-            recurrent_kernel: Packed::new(unit, units, 3 * units),
-            recurrent_kernel_transposed: Packed::new(unit, 3 * units, units),
-            bias: vec![0.0; 6 * units],
-        }
+        Self { unit, input_dim, units, weights: GruWeights::new(unit, input_dim, units) }
     }
 
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
@@ -75,11 +61,7 @@ impl Gru {
     pub(super) fn load(&mut self, weights: &[f32]) {
         let (kernel, rest) = weights.split_at(self.input_dim * 3 * self.units);
         let (recurrent_kernel, bias) = rest.split_at(self.units * 3 * self.units);
-        self.kernel.pack(kernel);
-        self.kernel_transposed.pack_transposed(kernel);
-        self.recurrent_kernel.pack(recurrent_kernel);
-        self.recurrent_kernel_transposed.pack_transposed(recurrent_kernel);
-        self.bias.copy_from_slice(bias);
+        self.weights.pack(kernel, recurrent_kernel, bias);
     }
 
     pub(super) fn output_dim(&self) -> usize {
@@ -87,35 +69,30 @@ impl Gru {
     }
 
     pub(super) fn state_dim(&self) -> usize {
-        self.units
+        padded(self.units)
     }
 
     /// `input: [T, B, C]` to outputs `[T, B, H]`; `state: [B, H]`.
     pub(super) fn forward(
         &self,
         shape: BlockShape,
+        mode: Mode,
         input: &[f32],
         state: &mut [f32],
         pass: &mut Pass,
     ) {
-        let (bias_x, bias_h) = self.bias.split_at(3 * self.units);
-        let step = shape.rows * self.units;
+        let step = shape.rows * padded(self.units);
+        let gates_len = self.weights.gates_len(shape.rows);
+        // Only training looks at the gates of earlier steps.
+        let kept = if mode == Mode::Inference { 0 } else { gates_len };
         pass.step = step;
         super::resize(&mut pass.states, (1 + shape.time) * step);
-        super::resize(&mut pass.gates_x, shape.time * 3 * step);
-        super::resize(&mut pass.gates_h, shape.time * 3 * step);
+        super::resize(&mut pass.gates, (shape.time.max(1) - 1) * kept + gates_len);
         pass.states[..step].copy_from_slice(state);
-        super::fill_rows(&mut pass.gates_x, bias_x);
-        super::fill_rows(&mut pass.gates_h, bias_h);
-        // The input's part of all steps is one product; only the state's part must go in order.
-        matmul_add(input, &self.kernel, &mut pass.gates_x);
-        let gates =
-            pass.gates_x.chunks_exact_mut(3 * step).zip(pass.gates_h.chunks_exact_mut(3 * step));
-        for (t, (gates_x, gates_h)) in gates.enumerate() {
+        for (t, input) in input.chunks_exact(input.len() / shape.time).enumerate() {
             let (before, after) = pass.states.split_at_mut((t + 1) * step);
-            let before = &before[t * step..];
-            matmul_add(before, &self.recurrent_kernel, gates_h);
-            gru_forward(self.unit, gates_x, gates_h, before, &mut after[..step], self.units);
+            let gates = &mut pass.gates[t * kept..][..gates_len];
+            self.weights.forward(input, &before[t * step..], gates, &mut after[..step]);
         }
         state.copy_from_slice(&pass.states[shape.time * step..]);
     }
@@ -127,46 +104,80 @@ impl Gru {
         d_output: &[f32],
         d_input: &mut [f32],
     ) {
-        let step = shape.rows * self.units;
+        let (step, gates_len) = (pass.step, self.weights.gates_len(shape.rows));
+        let input_step = d_input.len() / shape.time;
         pass.d_state.clear();
         pass.d_state.resize(step, 0.0);
         for t in (0..shape.time).rev() {
-            let d_now = &d_output[t * step..][..step];
-            pass.d_state.iter_mut().zip(d_now).for_each(|(d, now)| *d += now);
-            let gates_x = &mut pass.gates_x[t * 3 * step..][..3 * step];
-            let gates_h = &mut pass.gates_h[t * 3 * step..][..3 * step];
-            let before = &pass.states[t * step..][..step];
-            gru_backward(self.unit, gates_x, gates_h, before, &mut pass.d_state, self.units);
-            matmul_add(gates_h, &self.recurrent_kernel_transposed, &mut pass.d_state);
+            self.weights.backward(
+                &mut pass.gates[t * gates_len..][..gates_len],
+                &pass.states[t * step..][..step],
+                &d_output[t * step..][..step],
+                &mut pass.d_state,
+                &mut d_input[t * input_step..][..input_step],
+            );
         }
-        d_input.fill(0.0);
-        matmul_add(&pass.gates_x, &self.kernel_transposed, d_input);
     }
 
-    pub(super) fn add_weight_gradient(
+    /// One piece for each panel of units: `[C, 3, L]` (h, z, r) of the kernel, `[H, 3, L]` (z, r, h)
+    /// of the recurrent kernel, `[4, L]` of the bias.
+    pub(super) fn gradient_pieces(&self) -> Vec<usize> {
+        let lanes = self.weights.lanes();
+        let rows = padded(self.input_dim) + padded(self.units);
+        vec![(3 * rows + 4) * lanes; padded(self.units) / lanes]
+    }
+
+    pub(super) fn add_gradient(
         &self,
-        weight: usize,
-        rows: Range<usize>,
-        input: Input<'_>,
+        number: usize,
+        shape: BlockShape,
+        stripe: Stripe,
+        input: &[f32],
         pass: &Pass,
         out: &mut [f32],
     ) {
-        let gates = 3 * self.units;
-        match weight {
-            0 => {
-                let (input, sizes) = (input.values(), [self.input_dim, gates]);
-                matmul_transposed_add(self.unit, input, sizes, rows, &pass.gates_x, out);
-            }
-            1 => {
-                let before = &pass.states[..pass.states.len() - pass.step];
-                let sizes = [self.units, gates];
-                matmul_transposed_add(self.unit, before, sizes, rows, &pass.gates_h, out);
-            }
-            _ => {
-                for (row, out) in rows.zip(out.chunks_exact_mut(gates)) {
-                    add_column_sums(if row == 0 { &pass.gates_x } else { &pass.gates_h }, out);
+        let lanes = self.weights.lanes();
+        let (inputs, units) = (padded(self.input_dim), padded(self.units));
+        let (of_input, rest) = out.split_at_mut(inputs * 3 * lanes);
+        let (of_state, of_bias) = rest.split_at_mut(units * 3 * lanes);
+        let input = stripe.steps(input, shape, inputs);
+        let before = stripe.steps(&pass.states, shape, units);
+        let gates = Steps {
+            data: &pass.gates,
+            first: (number * shape.rows + stripe.first) * 4 * lanes,
+            step: self.weights.gates_len(shape.rows),
+            stride: 4 * lanes,
+        };
+        let size = [shape.time, stripe.rows];
+        add_outer(self.unit, input, gates, size, 3 * lanes, of_input);
+        add_outer(self.unit, before, gates.from(lanes), size, 3 * lanes, of_state);
+        add_sums(self.unit, gates, size, of_bias);
+    }
+
+    pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
+        let (lanes, units) = (self.weights.lanes(), self.units);
+        let (of_kernel, rest) = out.split_at_mut(self.input_dim * 3 * units);
+        let (of_recurrent, of_bias) = rest.split_at_mut(units * 3 * units);
+        let (bias_x, bias_h) = of_bias.split_at_mut(3 * units);
+        let [z, r, h] = [0, 1, 2];
+        for (number, piece) in pieces.iter().enumerate() {
+            let own = (number * lanes).min(units)..((number + 1) * lanes).min(units);
+            let (input, rest) = piece.split_at(padded(self.input_dim) * 3 * lanes);
+            let (state, bias) = rest.split_at(padded(units) * 3 * lanes);
+            // Where the values of a gate's units go in a row of three gates.
+            let place = |gate: usize| gate * units + own.start..gate * units + own.end;
+            let unpack = |piece: &[f32], gates: [usize; 3], out: &mut [f32]| {
+                for (row, out) in piece.chunks_exact(3 * lanes).zip(out.chunks_exact_mut(3 * units))
+                {
+                    for (gate, values) in gates.into_iter().zip(row.chunks_exact(lanes)) {
+                        out[place(gate)].copy_from_slice(&values[..own.len()]);
+                    }
                 }
-            }
+            };
+            unpack(input, [h, z, r], of_kernel);
+            unpack(state, [z, r, h], of_recurrent);
+            unpack(&bias[..3 * lanes], [h, z, r], bias_x);
+            unpack(&bias[lanes..], [z, r, h], bias_h);
         }
     }
 }

@@ -1,12 +1,11 @@
-//! Matrix products, the bulk of the work.
+//! Products with weights: `a · B`, and with a transposed weight `a · Bᵀ`.
 //!
-//! Three forms are needed: `a·B` (forward), `a·Bᵀ` (back to the inputs) and `aᵀ·b` (the gradient
-//! of a weight). The first two are one routine, since the weights are repacked before use: a
-//! [`Packed`] matrix holds them in panels a few vectors wide, in the order in which the inner loop
-//! reads them. Weights are packed once and used for every time step.
+//! A weight is repacked once per step, when it has changed, and then used for every row and time
+//! step: a [`Packed`] matrix lies in panels a few vectors wide, in the order in which the inner
+//! loop reads them. Panels are as wide as a register tile; the last one is as narrow as it can be.
 //!
-//! Each element of the result is one chain of multiply-adds over the summed dimension, from first
-//! to last, whatever tile it falls into. So a row's result does not depend on the other rows.
+//! The rows that come in and go out are padded to whole vectors ([`padded`]), with zeros in the
+//! padding: so no loop has to look where a row ends.
 
 use std::ops::Range;
 
@@ -14,13 +13,18 @@ use fearless_simd::dispatch;
 use fearless_simd::prelude::*;
 
 use super::simd::VectorUnit;
+use super::tile::{self, VECTORS};
 
-/// Vectors in a panel: with eight rows this keeps sixteen accumulators busy, which hides the
-/// latency of a multiply-add on every machine we know.
-const PANEL_VECTORS: usize = 2;
+/// Rows of values are padded to a multiple of this, the widest vector.
+pub const PADDING: usize = 16;
 
-/// Rows of `a`ᵀ·b summed at a time: a panel of this height stays in the first-level cache.
-const SUM_BLOCK: usize = 128;
+/// Values of `a` worked on at a time: they stay in the second-level cache while all of `B` goes by.
+const A_BLOCK: usize = 1 << 16;
+
+/// The length of a row of `n` values with its padding.
+pub const fn padded(n: usize) -> usize {
+    n.next_multiple_of(PADDING)
+}
 
 /// A matrix `[K, N]` repacked for products from its left.
 #[derive(Clone, Debug)]
@@ -28,28 +32,35 @@ pub struct Packed {
     unit: VectorUnit,
     k: usize,
     n: usize,
-    /// `[panels, K, width]`, columns beyond `N` zero; empty until something is packed.
+    /// For each panel `[K, vectors of the panel]`; columns beyond `N` are zero. Empty until
+    /// something is packed.
     data: Vec<f32>,
 }
 
+/// Some neighbouring values of a row that go to another place: `columns` of the source become the
+/// summed indices from `to` on.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Places in the source.
+    pub columns: Range<usize>,
+    /// The first place in the packed matrix.
+    pub to: usize,
+}
+
 impl Packed {
-    /// A matrix of `k` rows and `n` columns, to be filled by [`pack`](Self::pack) or
-    /// [`pack_transposed`](Self::pack_transposed). It takes no memory before.
+    /// A matrix of `k` rows and `n` columns, to be filled by one of the `pack` functions. It takes
+    /// no memory before.
     pub fn new(unit: VectorUnit, k: usize, n: usize) -> Self {
         Self { unit, k, n, data: Vec::new() }
-    }
-
-    fn allocate(&mut self) {
-        self.data.resize(self.n.next_multiple_of(self.width()) * self.k, 0.0);
     }
 
     /// Takes over the values of `b: [K, N]`.
     pub fn pack(&mut self, b: &[f32]) {
         assert_eq!(b.len(), self.k * self.n, "size of a matrix to pack");
-        self.allocate();
-        let (k, n, width) = (self.k, self.n, self.width());
-        for (panel_idx, panel) in self.data.chunks_exact_mut((k * width).max(1)).enumerate() {
-            let columns = panel_idx * width..((panel_idx + 1) * width).min(n);
+        let (k, n) = (self.k, self.n);
+        for (columns, panel) in self.panels_mut() {
+            let width = panel.len() / k;
+            let columns = columns.start.min(n)..columns.end.min(n);
             for (row, packed) in b.chunks_exact(n).zip(panel.chunks_exact_mut(width)) {
                 packed[..columns.len()].copy_from_slice(&row[columns.clone()]);
             }
@@ -59,229 +70,161 @@ impl Packed {
     /// Takes over the values of the transpose of `b: [N, K]`.
     pub fn pack_transposed(&mut self, b: &[f32]) {
         assert_eq!(b.len(), self.k * self.n, "size of a matrix to pack");
-        self.allocate();
-        let (k, n, width) = (self.k, self.n, self.width());
-        for (panel_idx, panel) in self.data.chunks_exact_mut((k * width).max(1)).enumerate() {
-            let columns = panel_idx * width..((panel_idx + 1) * width).min(n);
-            for (lane, column) in columns.enumerate() {
-                for (p, &value) in b[column * k..][..k].iter().enumerate() {
-                    panel[p * width + lane] = value;
+        self.pack_segments(b, &[Segment { columns: 0..self.k, to: 0 }]);
+    }
+
+    /// Takes over the transpose of `b`, which has `N` rows, with its columns at other places; what
+    /// no segment fills is zero.
+    pub fn pack_segments(&mut self, b: &[f32], segments: &[Segment]) {
+        let (k, n) = (self.k, self.n);
+        let stride = b.len() / n;
+        for (columns, panel) in self.panels_mut() {
+            let width = panel.len() / k;
+            let rows = &b[columns.start.min(n) * stride..columns.end.min(n) * stride];
+            for segment in segments {
+                let panel = &mut panel[segment.to * width..][..segment.columns.len() * width];
+                for (lane, row) in rows.chunks_exact(stride).enumerate() {
+                    let places = panel[lane..].iter_mut().step_by(width);
+                    places.zip(&row[segment.columns.clone()]).for_each(|(to, &from)| *to = from);
                 }
             }
         }
     }
 
-    fn width(&self) -> usize {
-        PANEL_VECTORS * self.unit.lanes()
+    /// The panels with the columns, padding included, that each holds.
+    fn panels_mut(&mut self) -> impl Iterator<Item = (Range<usize>, &mut [f32])> {
+        let (k, width) = (self.k, VECTORS * self.unit.lanes());
+        let columns = padded(self.n);
+        self.data.resize(k * columns, 0.0);
+        let panels = self.data.chunks_mut((k * width).max(1));
+        panels.zip((0..columns).step_by(width)).map(move |(panel, first)| {
+            let last = first + panel.len() / k;
+            (first..last, panel)
+        })
     }
 }
 
-/// `out += a · b` for `a: [M, K]`, `b: [K, N]`, `out: [M, N]`.
+/// The rows of the left operand of a product, each in one or more pieces of equal length.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// The values.
+    pub data: &'a [f32],
+    /// From one row to the next.
+    pub stride: usize,
+    /// Values of one piece.
+    pub piece: usize,
+    /// From one piece of a row to its next.
+    pub piece_stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of `k` values, one every `stride` values.
+    pub fn new(data: &'a [f32], k: usize, stride: usize) -> Self {
+        Self { data, stride, piece: k, piece_stride: 0 }
+    }
+}
+
+/// What the sums of a product begin with.
+#[derive(Clone, Copy, Debug)]
+pub enum From<'a> {
+    /// Zero.
+    Zero,
+    /// A bias, padded: the same for each row.
+    Bias(&'a [f32]),
+    /// What is there already.
+    Out,
+}
+
+/// `out = from + a · b` for `a: [M, K]`, `b: [K, N]`, `out: [M, padded N]`.
 ///
 /// # Panics
 /// If the sizes do not fit, or nothing was packed into `b`.
-pub fn matmul_add(a: &[f32], b: &Packed, out: &mut [f32]) {
-    assert_eq!(a.len() * b.n, out.len() * b.k, "sizes of a product with [{}, {}]", b.k, b.n);
+pub fn multiply(a: Rows<'_>, b: &Packed, from: From<'_>, out: &mut [f32]) {
+    let columns = padded(b.n);
     assert!(!b.data.is_empty(), "a product with a matrix [{}, {}] that is not packed", b.k, b.n);
-    dispatch!(b.unit.0, simd => matmul_add_with(simd, a, b, out));
+    assert!(out.len().is_multiple_of(columns), "{} values in rows of {columns}", out.len());
+    assert!(b.k.is_multiple_of(a.piece), "rows of {} values in pieces of {}", b.k, a.piece);
+    dispatch!(b.unit.0, simd => multiply_with(simd, a, b, from, out));
 }
 
 #[inline(always)]
-fn matmul_add_with<S: Simd>(simd: S, a: &[f32], b: &Packed, out: &mut [f32]) {
-    let (k, n) = (b.k, b.n);
-    let width = PANEL_VECTORS * S::f32s::LEN;
-    let m = out.len() / n.max(1);
-    for (panel_idx, panel) in b.data.chunks_exact((k * width).max(1)).enumerate() {
-        let column = panel_idx * width;
-        let mut row = 0;
-        // Wide units have registers for eight rows, narrow ones for four.
-        while S::f32s::LEN >= 16 && row + 8 <= m {
-            tile::<S, 8>(simd, &a[row * k..], k, panel, &mut out[row * n..], n, column);
-            row += 8;
-        }
-        while row + 4 <= m {
-            tile::<S, 4>(simd, &a[row * k..], k, panel, &mut out[row * n..], n, column);
-            row += 4;
-        }
-        while row < m {
-            tile::<S, 1>(simd, &a[row * k..], k, panel, &mut out[row * n..], n, column);
-            row += 1;
+fn multiply_with<S: Simd>(simd: S, a: Rows<'_>, b: &Packed, from: From<'_>, out: &mut [f32]) {
+    let columns = padded(b.n);
+    let width = VECTORS * S::f32s::LEN;
+    let rows = (A_BLOCK / b.k).next_multiple_of(8);
+    for (block, out) in out.chunks_mut(rows * columns).enumerate() {
+        let a = Rows { data: &a.data[block * rows * a.stride..], ..a };
+        for (panel_idx, panel) in b.data.chunks(b.k * width).enumerate() {
+            let place = Place { column: panel_idx * width, stride: columns };
+            match panel.len() / (b.k * S::f32s::LEN) {
+                3 => multiply_panel::<S, 3>(simd, a, panel, from, out, place),
+                2 => multiply_panel::<S, 2>(simd, a, panel, from, out, place),
+                _ => multiply_panel::<S, 1>(simd, a, panel, from, out, place),
+            }
         }
     }
 }
 
-/// Adds the product of `R` rows of `a` (each `k` long) with one panel to `out`, whose rows are `n`
-/// long, from `column` on.
-#[inline(always)]
-fn tile<S: Simd, const R: usize>(
-    simd: S,
-    a: &[f32],
-    k: usize,
-    panel: &[f32],
-    out: &mut [f32],
-    n: usize,
+/// Where the results of a panel go: from `column` on in rows of `stride` values.
+#[derive(Clone, Copy)]
+struct Place {
     column: usize,
+    stride: usize,
+}
+
+#[inline(always)]
+fn multiply_panel<S: Simd, const V: usize>(
+    simd: S,
+    a: Rows<'_>,
+    panel: &[f32],
+    from: From<'_>,
+    out: &mut [f32],
+    place: Place,
+) {
+    let m = out.len() / place.stride;
+    let mut row = 0;
+    while tile::has_eight_rows(S::f32s::LEN) && row + 8 <= m {
+        multiply_tile::<S, 8, V>(simd, a, row, panel, from, out, place);
+        row += 8;
+    }
+    while row + 4 <= m {
+        multiply_tile::<S, 4, V>(simd, a, row, panel, from, out, place);
+        row += 4;
+    }
+    while row < m {
+        multiply_tile::<S, 1, V>(simd, a, row, panel, from, out, place);
+        row += 1;
+    }
+}
+
+#[inline(always)]
+fn multiply_tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: Rows<'_>,
+    row: usize,
+    panel: &[f32],
+    from: From<'_>,
+    out: &mut [f32],
+    place: Place,
 ) {
     simd.vectorize(
         #[inline(always)]
         || {
-            let rows: [&[f32]; R] = std::array::from_fn(|r| &a[r * k..][..k]);
-            let lanes = S::f32s::LEN;
-            let columns = (n - column).min(PANEL_VECTORS * lanes);
-            let mut sums: [[S::f32s; PANEL_VECTORS]; R] =
-                std::array::from_fn(|r| load_columns(simd, &out[r * n + column..][..columns]));
-            for (p, b) in panel.chunks_exact(PANEL_VECTORS * lanes).enumerate() {
-                let b: [S::f32s; PANEL_VECTORS] =
-                    std::array::from_fn(|v| S::f32s::from_slice(simd, &b[v * lanes..][..lanes]));
-                for r in 0..R {
-                    let x = S::f32s::splat(simd, rows[r][p]);
-                    for v in 0..PANEL_VECTORS {
-                        sums[r][v] = x.mul_add(b[v], sums[r][v]);
-                    }
-                }
+            let width = V * S::f32s::LEN;
+            let begin = |r: usize| (row + r) * place.stride + place.column;
+            let mut sums: [[S::f32s; V]; R] = match from {
+                From::Zero => [[S::f32s::splat(simd, 0.0); V]; R],
+                From::Bias(bias) => [tile::load(simd, &bias[place.column..]); R],
+                From::Out => std::array::from_fn(|r| tile::load(simd, &out[begin(r)..])),
+            };
+            for (piece, panel) in panel.chunks_exact(a.piece * width).enumerate() {
+                let first = row * a.stride + piece * a.piece_stride;
+                let rows = std::array::from_fn(|r| &a.data[first + r * a.stride..]);
+                sums = tile::multiply::<S, R, V>(simd, rows, panel, sums);
             }
             for r in 0..R {
-                store_columns(sums[r], &mut out[r * n + column..][..columns]);
+                tile::store(sums[r], &mut out[begin(r)..]);
             }
         },
     );
-}
-
-/// Up to a panel's width of values as vectors; missing lanes are zero.
-#[inline(always)]
-fn load_columns<S: Simd>(simd: S, values: &[f32]) -> [S::f32s; PANEL_VECTORS] {
-    let lanes = S::f32s::LEN;
-    std::array::from_fn(|v| {
-        let values = &values[(v * lanes).min(values.len())..];
-        if values.len() >= lanes {
-            S::f32s::from_slice(simd, &values[..lanes])
-        } else {
-            let mut padded = [0.0; 16];
-            padded[..values.len()].copy_from_slice(values);
-            S::f32s::from_slice(simd, &padded[..lanes])
-        }
-    })
-}
-
-/// The reverse of [`load_columns`]: lanes beyond the slice are dropped.
-#[inline(always)]
-fn store_columns<S: Simd, V: SimdBase<S, Element = f32>>(
-    vectors: [V; PANEL_VECTORS],
-    out: &mut [f32],
-) {
-    let lanes = V::LEN;
-    for (v, vector) in vectors.iter().enumerate() {
-        let start = (v * lanes).min(out.len());
-        let out = &mut out[start..];
-        if out.len() >= lanes {
-            vector.store_slice(&mut out[..lanes]);
-        } else {
-            let len = out.len();
-            out.copy_from_slice(&vector.as_slice()[..len]);
-        }
-    }
-}
-
-/// `out += aᵀ · b` for some rows of the result: `a: [M, K]`, `b: [M, N]`, `out: [rows, N]`.
-///
-/// `rows` are rows of `aᵀ`, that is, columns of `a`. The sum runs over `M` from first to last.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn matmul_transposed_add(
-    unit: VectorUnit,
-    a: &[f32],
-    [k, n]: [usize; 2],
-    rows: Range<usize>,
-    b: &[f32],
-    out: &mut [f32],
-) {
-    assert_eq!(a.len() * n, b.len() * k, "sizes of a transposed product [{k}, {n}]");
-    assert!(rows.end <= k && out.len() == rows.len() * n, "rows {rows:?} of [{k}, {n}]");
-    dispatch!(unit.0, simd => matmul_transposed_add_with(simd, a, [k, n], rows, b, out));
-}
-
-#[inline(always)]
-fn matmul_transposed_add_with<S: Simd>(
-    simd: S,
-    a: &[f32],
-    [k, n]: [usize; 2],
-    rows: Range<usize>,
-    b: &[f32],
-    out: &mut [f32],
-) {
-    let width = PANEL_VECTORS * S::f32s::LEN;
-    let mut panel = [0.0; SUM_BLOCK * PANEL_VECTORS * 16];
-    for (a, b) in a.chunks(SUM_BLOCK * k).zip(b.chunks(SUM_BLOCK * n)) {
-        for column in (0..n).step_by(width) {
-            let columns = column..(column + width).min(n);
-            let m = b.len() / n;
-            for (row, packed) in b.chunks_exact(n).zip(panel.chunks_exact_mut(width)) {
-                packed[..columns.len()].copy_from_slice(&row[columns.clone()]);
-                packed[columns.len()..].fill(0.0);
-            }
-            let panel = &panel[..m * width];
-            let mut row = 0;
-            while S::f32s::LEN >= 16 && row + 8 <= rows.len() {
-                let out = &mut out[row * n..];
-                transposed_tile::<S, 8>(simd, &a[rows.start + row..], k, panel, out, n, column);
-                row += 8;
-            }
-            while row + 4 <= rows.len() {
-                let out = &mut out[row * n..];
-                transposed_tile::<S, 4>(simd, &a[rows.start + row..], k, panel, out, n, column);
-                row += 4;
-            }
-            while row < rows.len() {
-                let out = &mut out[row * n..];
-                transposed_tile::<S, 1>(simd, &a[rows.start + row..], k, panel, out, n, column);
-                row += 1;
-            }
-        }
-    }
-}
-
-/// As [`tile`], with the `R` rows lying in `R` neighbouring columns of `a: [M, k]`.
-#[inline(always)]
-fn transposed_tile<S: Simd, const R: usize>(
-    simd: S,
-    a: &[f32],
-    k: usize,
-    panel: &[f32],
-    out: &mut [f32],
-    n: usize,
-    column: usize,
-) {
-    simd.vectorize(
-        #[inline(always)]
-        || {
-            let lanes = S::f32s::LEN;
-            let columns = (n - column).min(PANEL_VECTORS * lanes);
-            let mut sums: [[S::f32s; PANEL_VECTORS]; R] =
-                std::array::from_fn(|r| load_columns(simd, &out[r * n + column..][..columns]));
-            for (a, b) in a.chunks(k).zip(panel.chunks_exact(PANEL_VECTORS * lanes)) {
-                let a: &[f32; R] = a[..R].try_into().expect("a slice of R values");
-                let b: [S::f32s; PANEL_VECTORS] =
-                    std::array::from_fn(|v| S::f32s::from_slice(simd, &b[v * lanes..][..lanes]));
-                for r in 0..R {
-                    let x = S::f32s::splat(simd, a[r]);
-                    for v in 0..PANEL_VECTORS {
-                        sums[r][v] = x.mul_add(b[v], sums[r][v]);
-                    }
-                }
-            }
-            for r in 0..R {
-                store_columns(sums[r], &mut out[r * n + column..][..columns]);
-            }
-        },
-    );
-}
-
-/// `out += Σ rows of a`, for `a: [M, N]`, `out: [N]`.
-pub fn add_column_sums(a: &[f32], out: &mut [f32]) {
-    for row in a.chunks_exact(out.len()) {
-        for (sum, value) in out.iter_mut().zip(row) {
-            *sum += value;
-        }
-    }
 }

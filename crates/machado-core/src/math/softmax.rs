@@ -4,7 +4,8 @@ use fearless_simd::dispatch;
 use fearless_simd::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{exp_vector, load, store};
+use super::elementwise::exp_vector;
+use super::matmul::padded;
 use super::simd::VectorUnit;
 
 /// Loss and hits summed over some positions.
@@ -37,73 +38,149 @@ impl LossSum {
     }
 }
 
-/// Replaces each row of `logits: [N, V]` by its probabilities and compares it with its target.
+/// What [`softmax_cross_entropy`] leaves in place of the logits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Leave {
+    /// The logits as they are.
+    Logits,
+    /// The probabilities.
+    Probabilities,
+    /// The gradient of `scale · Σ nats` by the logits, `scale · (p − 1[target])`.
+    Gradient {
+        /// The factor.
+        scale: f32,
+    },
+}
+
+/// Compares each row of `logits: [N, V]`, padded, with its target.
 ///
-/// A target that is `>= V` is no position: its row is left out of the sums.
+/// A target that is `>= V` is no position: its row is left out of the sums and has no gradient.
+/// Rows are summed in turn into `sums`: row `i` into sum `i` modulo their number.
 pub fn softmax_cross_entropy(
     unit: VectorUnit,
     logits: &mut [f32],
     targets: &[u32],
     vocabulary_size: usize,
-) -> LossSum {
-    assert_eq!(logits.len(), targets.len() * vocabulary_size, "logits for {} rows", targets.len());
-    let mut sum = LossSum::default();
-    for (row, &target) in logits.chunks_exact_mut(vocabulary_size).zip(targets) {
-        let target = target as usize;
-        if target >= vocabulary_size {
-            continue;
-        }
-        let logit = row[target];
-        // Ties go to the first token, as with argmax everywhere else.
-        let best = argmax(row);
-        let log_sum = softmax(unit, row);
-        sum.nats += log_sum - f64::from(logit);
-        sum.correct += u64::from(best == target);
-        sum.positions += 1;
-    }
-    sum
-}
-
-/// Turns the probabilities left by [`softmax_cross_entropy`] into the gradient of
-/// `scale · Σ nats` by the logits: `scale · (p − 1[target])`.
-pub fn cross_entropy_gradient(
-    probabilities: &mut [f32],
-    targets: &[u32],
-    vocabulary_size: usize,
-    scale: f32,
+    leave: Leave,
+    sums: &mut [LossSum],
 ) {
-    for (row, &target) in probabilities.chunks_exact_mut(vocabulary_size).zip(targets) {
-        let target = target as usize;
-        if target >= vocabulary_size {
-            row.fill(0.0);
-            continue;
+    let width = padded(vocabulary_size);
+    assert_eq!(logits.len(), targets.len() * width, "logits for {} rows", targets.len());
+    dispatch!(unit.0, simd => {
+        let rows = logits.chunks_exact_mut(width).zip(targets);
+        for (i, (row, &target)) in rows.enumerate() {
+            if let Some(position) = cross_entropy(simd, row, target, vocabulary_size, leave) {
+                sums[i % sums.len()].add(position);
+            }
         }
-        row[target] -= 1.0;
-        for value in row {
-            *value *= scale;
-        }
-    }
-}
-
-/// Replaces one row of logits by its probabilities; returns `ln Σ eˣ`.
-pub fn softmax(unit: VectorUnit, row: &mut [f32]) -> f64 {
-    dispatch!(unit.0, simd => softmax_with(simd, row))
+    });
 }
 
 #[inline(always)]
-fn softmax_with<S: Simd>(simd: S, row: &mut [f32]) -> f64 {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    for chunk in row.chunks_mut(S::f32s::LEN) {
-        let shifted = load::<S>(simd, chunk) - S::f32s::splat(simd, max);
-        store(exp_vector(simd, shifted), chunk);
-        sum += chunk.iter().map(|&e| f64::from(e)).sum::<f64>();
+fn cross_entropy<S: Simd>(
+    simd: S,
+    row: &mut [f32],
+    target: u32,
+    vocabulary_size: usize,
+    leave: Leave,
+) -> Option<LossSum> {
+    let target = target as usize;
+    if target >= vocabulary_size {
+        if let Leave::Gradient { .. } = leave {
+            row.fill(0.0);
+        }
+        return None;
     }
-    let scale = (1.0 / sum) as f32;
-    for value in row {
-        *value *= scale;
+    let logit = row[target];
+    row[vocabulary_size..].fill(f32::NEG_INFINITY);
+    let max = largest(simd, row);
+    // Ties go to the first token, as with argmax everywhere else.
+    let correct = logit == max && !row[..target].contains(&max);
+    let sum = match leave {
+        Leave::Logits => exp_sum(simd, row, max),
+        Leave::Probabilities | Leave::Gradient { .. } => exp_in_place(simd, row, max),
+    };
+    match leave {
+        Leave::Logits => {}
+        Leave::Probabilities => scale(simd, row, 1.0 / sum),
+        Leave::Gradient { scale: factor } => {
+            scale(simd, row, factor / sum);
+            row[target] -= factor;
+        }
     }
-    f64::from(max) + sum.ln()
+    row[vocabulary_size..].fill(0.0);
+    let nats = f64::from(max) + f64::from(sum).ln() - f64::from(logit);
+    Some(LossSum { nats, correct: u64::from(correct), positions: 1 })
+}
+
+/// The largest value of a padded row.
+#[inline(always)]
+fn largest<S: Simd>(simd: S, row: &[f32]) -> f32 {
+    let mut max = S::f32s::splat(simd, f32::NEG_INFINITY);
+    for chunk in row.chunks_exact(S::f32s::LEN) {
+        max = max.max(S::f32s::from_slice(simd, chunk));
+    }
+    reduce::<S>(max, f32::max)
+}
+
+/// `Σ eˣ⁻ᵐᵃˣ` of a padded row.
+#[inline(always)]
+fn exp_sum<S: Simd>(simd: S, row: &[f32], max: f32) -> f32 {
+    let max = S::f32s::splat(simd, max);
+    let mut sum = S::f32s::splat(simd, 0.0);
+    for chunk in row.chunks_exact(S::f32s::LEN) {
+        sum = sum + exp_vector(simd, S::f32s::from_slice(simd, chunk) - max);
+    }
+    reduce::<S>(sum, |a, b| a + b)
+}
+
+/// As [`exp_sum`], leaving each `eˣ⁻ᵐᵃˣ` in the row.
+#[inline(always)]
+fn exp_in_place<S: Simd>(simd: S, row: &mut [f32], max: f32) -> f32 {
+    let max = S::f32s::splat(simd, max);
+    let mut sum = S::f32s::splat(simd, 0.0);
+    for chunk in row.chunks_exact_mut(S::f32s::LEN) {
+        let e = exp_vector(simd, S::f32s::from_slice(simd, chunk) - max);
+        sum = sum + e;
+        e.store_slice(chunk);
+    }
+    reduce::<S>(sum, |a, b| a + b)
+}
+
+#[inline(always)]
+fn scale<S: Simd>(simd: S, row: &mut [f32], factor: f32) {
+    for chunk in row.chunks_exact_mut(S::f32s::LEN) {
+        (S::f32s::from_slice(simd, chunk) * S::f32s::splat(simd, factor)).store_slice(chunk);
+    }
+}
+
+/// All lanes of a vector in one, by halves.
+#[inline(always)]
+fn reduce<S: Simd>(vector: S::f32s, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; 16];
+    let mut len = S::f32s::LEN;
+    vector.store_slice(&mut lanes[..len]);
+    while len > 1 {
+        len /= 2;
+        for i in 0..len {
+            lanes[i] = combine(lanes[i], lanes[i + len]);
+        }
+    }
+    lanes[0]
+}
+
+/// Replaces one row of logits, without padding, by its probabilities; returns `ln Σ eˣ`.
+pub fn softmax(unit: VectorUnit, row: &mut [f32]) -> f64 {
+    let mut logits = row.to_vec();
+    logits.resize(padded(row.len()), f32::NEG_INFINITY);
+    let log_sum = dispatch!(unit.0, simd => {
+        let max = largest(simd, &logits);
+        let sum = exp_in_place(simd, &mut logits, max);
+        scale(simd, &mut logits, 1.0 / sum);
+        f64::from(max) + f64::from(sum).ln()
+    });
+    row.copy_from_slice(&logits[..row.len()]);
+    log_sum
 }
 
 /// The index of the largest value, the first one of equals; 0 for an empty slice.

@@ -1,13 +1,12 @@
 //! Some rows of a batch on their way through the network and back.
 
+use std::ops::Range;
+
 use super::network::Network;
 use crate::data::{Batch, Start, Target};
 use crate::layers::{BlockShape, Input, Mode, Pass};
 use crate::math::simd::VectorUnit;
-use crate::math::softmax::{LossSum, cross_entropy_gradient, softmax_cross_entropy};
-
-/// The rows of a block; a batch is cut into blocks of so many, whatever the number of threads.
-pub(super) const ROWS_PER_BLOCK: usize = 8;
+use crate::math::softmax::{Leave, LossSum, softmax_cross_entropy};
 
 /// Everything that one block needs. Its buffers are used again for the next batch.
 #[derive(Clone, Debug)]
@@ -21,6 +20,8 @@ pub(super) struct Block {
     passes: Vec<Pass>,
     /// For each layer `[B, S]`.
     states: Vec<Vec<f32>>,
+    /// For each row.
+    losses: Vec<LossSum>,
     d_output: Vec<f32>,
     d_input: Vec<f32>,
 }
@@ -34,28 +35,28 @@ impl Block {
             target: Target::All,
             passes: network.layers().iter().map(|layer| layer.new_pass()).collect(),
             states: vec![Vec::new(); network.layers().len()],
+            losses: Vec::new(),
             d_output: Vec::new(),
             d_input: Vec::new(),
         }
     }
 
-    /// Takes over the rows of a batch from `first` on, time-major.
+    /// Takes over some rows of a batch, time-major.
     pub(super) fn set_batch(
         &mut self,
         network: &Network,
         batch: &Batch,
-        first: usize,
+        rows: Range<usize>,
         target: Target,
     ) {
-        let rows = ROWS_PER_BLOCK.min(batch.rows - first);
-        self.set_shape(network, BlockShape { time: batch.time, rows });
+        self.set_shape(network, BlockShape { time: batch.time, rows: rows.len() });
         if batch.start == Start::Fresh {
             self.clear_states();
         }
         self.target = target;
         self.targets.clear();
         for t in 0..batch.time {
-            for row in first..first + rows {
+            for row in rows.clone() {
                 self.ids.push(batch.row(row)[t]);
                 if target == Target::All || t + 1 == batch.time {
                     self.targets.push(batch.row(row)[t + 1]);
@@ -102,51 +103,60 @@ impl Block {
         }
     }
 
-    /// The logits, `[T, B, V]`, or `[1, B, V]` for the last step only.
+    /// The logits, `[T, B, V]` padded, or `[1, B, V]` for the last step only.
     pub(super) fn logits(&self) -> &[f32] {
         self.passes[self.passes.len() - 1].output()
     }
 
-    /// Turns the logits into probabilities and compares them with the targets.
-    pub(super) fn loss(&mut self, network: &Network, unit: VectorUnit) -> LossSum {
+    /// Compares the logits with the targets; the result is in [`losses`](Self::losses).
+    pub(super) fn compare(&mut self, network: &Network, unit: VectorUnit, leave: Leave) {
         let last = self.passes.len() - 1;
         let logits = self.passes[last].output_mut();
-        softmax_cross_entropy(unit, logits, &self.targets, network.vocabulary_size())
+        self.losses.clear();
+        self.losses.resize(self.shape.rows, LossSum::default());
+        let vocabulary_size = network.vocabulary_size();
+        let losses = &mut self.losses;
+        softmax_cross_entropy(unit, logits, &self.targets, vocabulary_size, leave, losses);
     }
 
-    /// The way back, after [`loss`](Self::loss), for the gradient of `scale · Σ nats`.
-    pub(super) fn backward(&mut self, network: &Network, scale: f32) {
-        let vocabulary_size = network.vocabulary_size();
-        self.d_output.clear();
-        let probabilities = self.passes[self.passes.len() - 1].output();
-        self.d_output.extend_from_slice(probabilities);
-        cross_entropy_gradient(&mut self.d_output, &self.targets, vocabulary_size, scale);
+    /// Loss and hits of each row.
+    pub(super) fn losses(&self) -> &[LossSum] {
+        &self.losses
+    }
+
+    /// The way back, after [`compare`](Self::compare) has left the gradient by the logits.
+    pub(super) fn backward(&mut self, network: &Network) {
+        let last = self.passes.len() - 1;
+        self.passes[last].swap_output(&mut self.d_output);
         for (i, layer) in network.layers().iter().enumerate().rev() {
             let head = self.head(network, i);
             let (before, rest) = self.passes.split_at_mut(i);
             let (_, shape) = layer_input(before, &self.ids, self.shape, head);
             let whole = before.last().map_or(0, |pass| pass.output().len());
-            self.d_input.clear();
             self.d_input.resize(whole, 0.0);
             // Where only the last step was computed, the steps before get no gradient.
-            let seen = whole - whole / self.shape.time.max(1) * shape.time;
-            layer.backward(shape, &mut rest[0], &self.d_output, &mut self.d_input[seen..]);
+            let unseen = whole - whole / self.shape.time.max(1) * shape.time;
+            self.d_input[..unseen].fill(0.0);
+            let d_input = &mut self.d_input[unseen..];
+            layer.backward(shape, &mut rest[0], &mut self.d_output, d_input);
             std::mem::swap(&mut self.d_output, &mut self.d_input);
         }
     }
 
-    /// Adds this block's part of the gradient of one weight, for some of its rows.
-    pub(super) fn add_weight_gradient(
+    /// Adds this block's share of one piece of a layer's gradient.
+    pub(super) fn add_gradient(
         &self,
         network: &Network,
-        (layer, weight): (usize, usize),
-        rows: std::ops::Range<usize>,
+        layer: usize,
+        piece: usize,
         out: &mut [f32],
     ) {
         let head = self.head(network, layer);
-        let (input, _) = layer_input(&self.passes[..layer], &self.ids, self.shape, head);
-        let pass = &self.passes[layer];
-        network.layers()[layer].add_weight_gradient(weight, rows, input, pass, out);
+        let (input, shape) = layer_input(&self.passes[..layer], &self.ids, self.shape, head);
+        for stripe in shape.stripes() {
+            let pass = &self.passes[layer];
+            network.layers()[layer].add_gradient(piece, shape, stripe, input, pass, out);
+        }
     }
 
     /// Whether layer `i` is the last one and computes the last step only.

@@ -6,18 +6,17 @@
 
 use std::ops::Range;
 
-use super::block::{Block, ROWS_PER_BLOCK};
+use super::block::Block;
 use super::config::ModelConfig;
 use super::network::Network;
 use crate::data::{Batch, Target};
 use crate::error::Result;
-use crate::layers::{Layer, Mode};
-use crate::math::softmax::LossSum;
+use crate::layers::{Layer, Mode, Piece};
+use crate::math::matmul::padded;
+use crate::math::outer::STRIPE;
+use crate::math::simd::VectorUnit;
+use crate::math::softmax::{Leave, LossSum};
 use crate::math::threads::Compute;
-use crate::params::ParameterSpec;
-
-/// Rows of a weight's gradient that one task sums.
-const GRADIENT_ROWS: usize = 32;
 
 /// Whether a training step's random choices are made, and from what.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +33,8 @@ pub struct Engine {
     network: Network,
     compute: Compute,
     blocks: Vec<Block>,
-    /// The pieces in which gradients are summed.
-    tasks: Vec<GradientTask>,
-}
-
-/// Some rows of one weight.
-#[derive(Debug)]
-struct GradientTask {
-    owner: (usize, usize),
-    rows: Range<usize>,
-    len: usize,
+    /// For each layer the pieces of its gradient.
+    pieces: Vec<Vec<Piece>>,
 }
 
 impl Engine {
@@ -53,9 +44,7 @@ impl Engine {
     /// If the layers do not fit together.
     pub fn new(config: &ModelConfig, vocabulary_size: usize, compute: Compute) -> Result<Self> {
         let network = Network::new(config, vocabulary_size, compute.unit())?;
-        let specs = network.table().specs().iter().zip(network.owners());
-        let tasks = specs.flat_map(|(spec, &owner)| gradient_tasks(spec, owner)).collect();
-        Ok(Self { network, compute, blocks: Vec::new(), tasks })
+        Ok(Self { network, compute, blocks: Vec::new(), pieces: Vec::new() })
     }
 
     /// Takes over the values of all weights.
@@ -76,60 +65,67 @@ impl Engine {
             Target::All => batch.tokens(),
             Target::Last => batch.rows,
         };
-        let scale = 1.0 / positions as f32;
-        let loss = self.each_block(batch, target, |block, network, number, unit| {
-            let draw = key.step << 16 | number as u64;
-            block.forward(network, Mode::Training { seed: key.seed, draw });
-            let loss = block.loss(network, unit);
-            block.backward(network, scale);
-            loss
+        let leave = Leave::Gradient { scale: 1.0 / positions as f32 };
+        let loss = self.each_block(batch, target, |block, network, first_row, unit| {
+            let first_row = first_row as u64;
+            block.forward(network, Mode::Training { seed: key.seed, step: key.step, first_row });
+            block.compare(network, unit, leave);
+            block.backward(network);
         });
-        self.sum_gradients(batch, gradients);
+        self.sum_gradients(gradients);
         loss
     }
 
     /// The loss of a batch.
     pub fn evaluate(&mut self, batch: &Batch, target: Target) -> LossSum {
+        self.evaluate_and_leave(batch, target, Leave::Logits)
+    }
+
+    fn evaluate_and_leave(&mut self, batch: &Batch, target: Target, leave: Leave) -> LossSum {
         self.each_block(batch, target, |block, network, _, unit| {
             block.forward(network, Mode::Inference);
-            block.loss(network, unit)
+            block.compare(network, unit, leave);
         })
     }
 
     /// The probabilities of a batch, `[B, T, V]`.
     pub fn probabilities(&mut self, batch: &Batch) -> Vec<f32> {
-        self.evaluate(batch, Target::All);
+        self.evaluate_and_leave(batch, Target::All, Leave::Probabilities);
         let vocabulary_size = self.network.vocabulary_size();
+        let width = padded(vocabulary_size);
         let mut out = Vec::with_capacity(batch.tokens() * vocabulary_size);
-        for row in 0..batch.rows {
-            let (block, place) = (row / ROWS_PER_BLOCK, row % ROWS_PER_BLOCK);
-            let rows = ROWS_PER_BLOCK.min(batch.rows - block * ROWS_PER_BLOCK);
-            let probabilities = self.blocks[block].logits();
-            for t in 0..batch.time {
-                let position = (t * rows + place) * vocabulary_size;
-                out.extend_from_slice(&probabilities[position..][..vocabulary_size]);
+        for (block, rows) in self.blocks.iter().zip(self.cut(batch.rows)) {
+            for row in 0..rows.len() {
+                for t in 0..batch.time {
+                    let position = (t * rows.len() + row) * width;
+                    out.extend_from_slice(&block.logits()[position..][..vocabulary_size]);
+                }
             }
         }
         out
     }
 
-    /// The state that the last batch left, of all rows and layers; for
+    /// The state that the last batch left, layer by layer and row by row; for
     /// [`set_states`](Self::set_states).
     pub fn states(&self) -> Vec<f32> {
-        self.blocks.iter().flat_map(Block::states).flatten().copied().collect()
+        let layers = 0..self.network.layers().len();
+        let of_layer = |layer: usize| self.blocks.iter().flat_map(move |b| &b.states()[layer]);
+        layers.flat_map(of_layer).copied().collect()
     }
 
     /// Takes up a state for the next batch, which must have the shape of the one that left it.
     /// Returns false if its size does not fit.
     pub fn set_states(&mut self, batch_size: usize, states: &[f32]) -> bool {
         self.resize(batch_size);
+        let cut: Vec<_> = self.cut(batch_size).collect();
         let mut rest = states;
-        for (number, block) in self.blocks.iter_mut().enumerate() {
-            let rows = ROWS_PER_BLOCK.min(batch_size - number * ROWS_PER_BLOCK);
-            for (state, layer) in block.states_mut().iter_mut().zip(self.network.layers()) {
-                let Some((own, others)) = rest.split_at_checked(rows * layer.state_dim()) else {
+        for (number, layer) in self.network.layers().iter().enumerate() {
+            for (block, rows) in self.blocks.iter_mut().zip(&cut) {
+                let Some((own, others)) = rest.split_at_checked(rows.len() * layer.state_dim())
+                else {
                     return false;
                 };
+                let state = &mut block.states_mut()[number];
                 state.clear();
                 state.extend_from_slice(own);
                 rest = others;
@@ -142,7 +138,7 @@ impl Engine {
     pub fn batch_bytes(&self, batch_size: usize, window: usize) -> u64 {
         let layers = self.network.layers();
         let kept: usize = layers.iter().map(Layer::values_per_position).sum();
-        let widest = layers.iter().map(Layer::output_dim).max().unwrap_or(0);
+        let widest = layers.iter().map(|layer| padded(layer.output_dim())).max().unwrap_or(0);
         (batch_size * window * (kept + 2 * widest) * size_of::<f32>()) as u64
     }
 
@@ -151,65 +147,65 @@ impl Engine {
         &self.network
     }
 
-    /// Cuts a batch into blocks, computes them on all threads, and adds up what they return.
+    /// Computes the blocks of a batch on all threads, and adds up their losses row by row. `work`
+    /// is given the number of the block's first row.
     fn each_block(
         &mut self,
         batch: &Batch,
         target: Target,
-        work: impl Fn(&mut Block, &Network, usize, crate::math::simd::VectorUnit) -> LossSum
-        + Sync
-        + Send,
+        work: impl Fn(&mut Block, &Network, usize, VectorUnit) + Sync + Send,
     ) -> LossSum {
         self.resize(batch.rows);
         let (network, unit) = (&self.network, self.compute.unit());
-        let mut blocks: Vec<_> =
-            self.blocks.iter_mut().enumerate().map(|(i, b)| (i, b, LossSum::default())).collect();
-        self.compute.for_each(&mut blocks, |(number, block, loss)| {
-            block.set_batch(network, batch, *number * ROWS_PER_BLOCK, target);
-            *loss = work(block, network, *number, unit);
+        let cut = self.cut(batch.rows);
+        let mut blocks: Vec<_> = self.blocks.iter_mut().zip(cut).collect();
+        self.compute.for_each(&mut blocks, |(block, rows)| {
+            block.set_batch(network, batch, rows.clone(), target);
+            work(block, network, rows.start, unit);
         });
         let mut sum = LossSum::default();
-        blocks.iter().for_each(|(_, _, loss)| sum.add(*loss));
+        self.blocks.iter().flat_map(Block::losses).for_each(|loss| sum.add(*loss));
         sum
     }
 
+    /// The rows of a batch in blocks, one for each thread, of whole stripes. How they are cut
+    /// changes no result: rows do not influence each other, and gradients are summed by stripes.
+    fn cut(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let stripes = rows.div_ceil(STRIPE);
+        let size = STRIPE * stripes.div_ceil(self.compute.threads()).max(1);
+        (0..rows).step_by(size).map(move |first| first..(first + size).min(rows))
+    }
+
     fn resize(&mut self, rows: usize) {
-        let count = rows.div_ceil(ROWS_PER_BLOCK);
+        let count = self.cut(rows).count();
         self.blocks.resize_with(count, || Block::new(&self.network));
     }
 
-    fn sum_gradients(&self, batch: &Batch, gradients: &mut [f32]) {
-        gradients.fill(0.0);
-        let mut rest = gradients;
-        let mut tasks = Vec::with_capacity(self.tasks.len());
-        for task in &self.tasks {
-            let (own, others) = rest.split_at_mut(task.len);
-            tasks.push((task, own));
-            rest = others;
+    /// Sums the gradients over all blocks, piece by piece on all threads.
+    fn sum_gradients(&mut self, gradients: &mut [f32]) {
+        let (network, blocks) = (&self.network, &self.blocks);
+        let layers = network.layers();
+        self.pieces.resize_with(layers.len(), Vec::new);
+        let mut tasks = Vec::new();
+        for (layer, pieces) in self.pieces.iter_mut().enumerate() {
+            let lengths = layers[layer].gradient_pieces();
+            pieces.resize_with(lengths.len(), Vec::new);
+            for (number, (piece, len)) in pieces.iter_mut().zip(lengths).enumerate() {
+                piece.clear();
+                piece.resize(len, 0.0);
+                tasks.push((layer, number, piece));
+            }
         }
-        let blocks = &self.blocks[..batch.rows.div_ceil(ROWS_PER_BLOCK)];
-        self.compute.for_each(&mut tasks, |(task, out)| {
+        self.compute.for_each(&mut tasks, |(layer, number, piece)| {
             for block in blocks {
-                block.add_weight_gradient(&self.network, task.owner, task.rows.clone(), out);
+                block.add_gradient(network, *layer, *number, piece);
             }
         });
+        let mut rest = gradients;
+        for (layer, pieces) in layers.iter().zip(&self.pieces) {
+            let (own, others) = rest.split_at_mut(layer.weights_len());
+            layer.unpack_gradient(pieces, own);
+            rest = others;
+        }
     }
-}
-
-/// Cuts a weight into tasks. Rows are all axes but the last, flattened; a task never goes beyond
-/// one index of the axes before the last two (one tap of a convolution).
-fn gradient_tasks(
-    spec: &ParameterSpec,
-    owner: (usize, usize),
-) -> impl Iterator<Item = GradientTask> + use<> {
-    let columns = spec.shape[spec.shape.len() - 1];
-    let rows = spec.size() / columns;
-    let inner = if spec.shape.len() < 2 { 1 } else { spec.shape[spec.shape.len() - 2] };
-    let starts = (0..rows).step_by(inner).flat_map(move |outer| {
-        (outer..outer + inner).step_by(GRADIENT_ROWS).map(move |row| (row, outer + inner))
-    });
-    starts.map(move |(row, end)| {
-        let rows = row..(row + GRADIENT_ROWS).min(end);
-        GradientTask { owner, len: rows.len() * columns, rows }
-    })
 }

@@ -11,8 +11,6 @@ use crate::params::{ParameterSpec, ParameterTable};
 pub struct Network {
     layers: Vec<Layer>,
     table: ParameterTable,
-    /// For each weight of the table: its layer and its number there.
-    owners: Vec<(usize, usize)>,
     vocabulary_size: usize,
 }
 
@@ -29,15 +27,13 @@ impl Network {
             layers.push(build(layer, place, input_dim, vocabulary_size, unit));
         }
         let mut specs = Vec::new();
-        let mut owners = Vec::new();
-        for (place, (layer, name)) in layers.iter().zip(config.layer_names()).enumerate() {
-            for (number, spec) in layer.parameters().into_iter().enumerate() {
+        for (layer, name) in layers.iter().zip(config.layer_names()) {
+            for spec in layer.parameters() {
                 specs.push(ParameterSpec { name: format!("{name}/{}", spec.name), ..spec });
-                owners.push((place, number));
             }
         }
         let table = ParameterTable::new(specs);
-        Ok(Self { layers, table, owners, vocabulary_size })
+        Ok(Self { layers, table, vocabulary_size })
     }
 
     /// Takes over the values of all weights.
@@ -48,8 +44,7 @@ impl Network {
         assert_eq!(weights.len(), self.table.len(), "number of weights");
         let mut rest = weights;
         for layer in &mut self.layers {
-            let size = layer.parameters().iter().map(ParameterSpec::size).sum();
-            let (own, others) = rest.split_at(size);
+            let (own, others) = rest.split_at(layer.weights_len());
             layer.load(own);
             rest = others;
         }
@@ -63,11 +58,6 @@ impl Network {
     /// The table of all weights.
     pub fn table(&self) -> &ParameterTable {
         &self.table
-    }
-
-    /// For each weight of the table: its layer's place and its number there.
-    pub fn owners(&self) -> &[(usize, usize)] {
-        &self.owners
     }
 
     /// The number of tokens, `V`.
@@ -91,7 +81,7 @@ fn build(
             Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
         }
         LayerConfig::Gru { units } => Layer::Gru(Gru::new(unit, input_dim, units)),
-        LayerConfig::Dropout { rate } => Layer::Dropout(Dropout::new(rate, input_dim, place)),
+        LayerConfig::Dropout { rate } => Layer::Dropout(Dropout::new(unit, rate, input_dim, place)),
         LayerConfig::Dense { units, activation } => {
             let units = units.unwrap_or(vocabulary_size);
             Layer::Dense(Dense::new(unit, input_dim, units, activation))

@@ -5,6 +5,7 @@ use super::block::Block;
 use super::network::Network;
 use crate::error::Result;
 use crate::layers::Mode;
+use crate::math::matmul::padded;
 use crate::math::simd::VectorUnit;
 
 /// Time steps computed at a time.
@@ -47,11 +48,11 @@ impl Streams {
         self.rows = rows;
     }
 
-    /// Reads the next tokens, `ids: [T, B]`; returns the logits after the last step, `[B, V]`.
+    /// Reads the next tokens, `ids: [T, B]`.
     ///
     /// # Panics
     /// If `ids` is empty or no whole number of steps, or an id is outside the vocabulary.
-    pub fn read(&mut self, ids: &[u32]) -> &[f32] {
+    pub fn read(&mut self, ids: &[u32]) {
         assert!(
             !ids.is_empty() && ids.len().is_multiple_of(self.rows),
             "{} ids for {} texts",
@@ -63,7 +64,19 @@ impl Streams {
             self.block.set_ids(&self.network, piece, self.rows);
             self.block.forward(&self.network, Mode::Inference);
         }
-        self.block.logits()
+    }
+
+    /// The logits of the token that comes next in a text, `[V]`.
+    ///
+    /// # Panics
+    /// If nothing was read yet, or there is no such text.
+    pub fn logits(&self, row: usize) -> &[f32] {
+        assert!(row < self.rows, "text {row} of {}", self.rows);
+        let width = padded(self.network.vocabulary_size());
+        // Copies of one text share its logits until they read something of their own.
+        let logits = self.block.logits();
+        let row = row.min(logits.len() / width - 1);
+        &logits[row * width..][..self.network.vocabulary_size()]
     }
 
     /// Forgets what was read.
