@@ -46,6 +46,12 @@ pub enum Command {
     Info(InfoArgs),
     /// Draw the curves of a run as SVG and PNG
     Plot(PlotArgs),
+    /// Measure how fast this machine trains, evaluates and writes
+    ///
+    /// Each figure is the median of many repetitions. The share of the peak compares the products
+    /// alone (two operations for each multiply-add, three passes for a step of training) with the
+    /// multiply-adds that the machine does when it does nothing else.
+    Bench(BenchArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }
@@ -91,7 +97,7 @@ pub struct TrainArgs {
 }
 
 /// What to train and how; each flag replaces one line of the preset.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[group(multiple = true)]
 #[command(next_help_heading = "What to train")]
 pub struct Settings {
@@ -459,6 +465,51 @@ pub struct PlotArgs {
     /// Print JSON: the files written
     #[arg(long)]
     pub json: bool,
+}
+
+/// `machado bench`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+pub struct BenchArgs {
+    /// Text files or folders to train on; "-" reads the standard input [default: the sample text
+    /// inside the program]
+    pub texts: Vec<PathBuf>,
+
+    /// Which model; without --preset or --config that of the tutorial.
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// Random tokens from a vocabulary of this size instead of a text
+    #[arg(long, value_name = "N", value_parser = one_to::<1_000_000>, conflicts_with = "texts")]
+    pub vocabulary: Option<usize>,
+
+    /// One layer alone, forward and back: its units are --units, its inputs --input
+    #[arg(long, value_enum, value_name = "gru")]
+    pub layer: Option<BenchLayer>,
+
+    /// Inputs of the layer alone
+    #[arg(long, value_name = "N", value_parser = one_to::<16_384>, default_value_t = 32, requires = "layer")]
+    pub input: usize,
+
+    /// Seconds for each measurement
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = positive)]
+    pub seconds: f64,
+
+    /// Print JSON: train, evaluate, generate, peak_gflops, threads, vector_unit, peak_memory_mb, and
+    /// more
+    #[arg(long)]
+    pub json: bool,
+
+    /// Where it computes.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// A layer that can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BenchLayer {
+    /// The gated recurrent unit.
+    Gru,
 }
 
 /// `machado completions`.

@@ -8,6 +8,7 @@ mod curves;
 mod files;
 mod interrupt;
 mod known_text;
+mod memory;
 mod models;
 mod number;
 mod plot;

@@ -10,7 +10,7 @@ use machado_core::data::Corpus;
 use machado_core::error::Error;
 use machado_core::run::RunConfig;
 use machado_core::text::{Detector, Standardize, TextEncoding};
-use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
+use machado_core::tokenizer::{CharEncoder, Tokenizer};
 use machado_core::train::TrainingText;
 
 use crate::files;
@@ -39,6 +39,7 @@ struct Source {
     name: String,
     place: Place,
     encoding: TextEncoding,
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -126,6 +127,11 @@ impl Texts {
         }
     }
 
+    /// About how many characters there are at most; memory may be reserved for so many.
+    fn most_characters(&self) -> u64 {
+        self.sources.iter().map(|source| source.bytes).sum()
+    }
+
     /// Calls `visit` with each piece of all texts, standardized. Where one text does not end with a
     /// line end, one is put between it and the next.
     ///
@@ -167,12 +173,15 @@ impl Source {
 
     fn detect(name: String, place: Place) -> Result<Self> {
         let utf8 = Detector::default().finish().expect("no bytes are empty text");
-        let mut source = Self { name, place, encoding: utf8 };
+        let mut source = Self { name, place, encoding: utf8, bytes: 0 };
         let mut detector = Detector::default();
+        let mut bytes = 0;
         source.for_each_block(|block| {
             detector.feed(block);
+            bytes += block.len() as u64;
             Ok(())
         })?;
+        source.bytes = bytes;
         source.encoding = detector.finish().with_context(|| source.name.clone())?;
         Ok(source)
     }
@@ -228,9 +237,9 @@ fn text_files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
 /// A text read for training: its ids, and the tokenizer made from it.
 pub fn read_for_training(texts: &Texts, config: &RunConfig) -> Result<TrainingText> {
     let standardize = config.text.standardize;
-    let mut counter = CharCounter::default();
+    let mut encoder = CharEncoder::with_capacity(texts.most_characters() as usize);
     let malformed = texts.for_each_piece(standardize, |piece| {
-        counter.add(piece);
+        encoder.add(piece);
         Ok(())
     })?;
     if malformed > 0 {
@@ -239,20 +248,19 @@ pub fn read_for_training(texts: &Texts, config: &RunConfig) -> Result<TrainingTe
             crate::number::counted(malformed as usize, "broken character", "broken characters")
         ));
     }
-    if counter.total() == 0 {
+    let characters = encoder.total();
+    if characters == 0 {
         let after = match standardize {
             Standardize::Letters => " once only letters, digits and spaces are kept".into(),
             Standardize::None | Standardize::Lower => String::new(),
         };
         return Err(Error::EmptyText { after }).with_context(|| texts.describe());
     }
-    let tokenizer = Tokenizer::Char(counter.tokenizer());
+    let (tokenizer, ids) = encoder.finish();
+    let tokenizer = Tokenizer::Char(tokenizer);
     warn_of_large_vocabulary(&tokenizer);
-    let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
-    encoding.ids.reserve_exact(counter.total() as usize);
-    texts.for_each_piece(standardize, |piece| Ok(tokenizer.encode_piece(piece, &mut encoding)?))?;
-    let corpus = Corpus::new(encoding.ids, &config.data.split)?;
-    Ok(TrainingText { corpus, tokenizer, characters: encoding.characters })
+    let corpus = Corpus::new(ids, &config.data.split)?;
+    Ok(TrainingText { corpus, tokenizer, characters })
 }
 
 /// Thousands of different characters are normal for Chinese, but else a sign of a wrong encoding.

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use machado_core::data::{Batch, Start};
 use machado_core::model::Engine;
 use machado_core::rng::{Purpose, Rng};
-use machado_core::sample::Sampler;
+use machado_core::sample::{Draw, Sampler};
 use serde_json::json;
 
 use crate::cli::{DecodeArgs, PartArg};
@@ -35,12 +35,13 @@ pub(super) fn run(args: &DecodeArgs) -> Result<()> {
         (0..args.windows).map(|i| range.start + room * i / args.windows).collect();
     let model = &loaded.file.model;
     let tokenizer = &model.tokenizer;
+    let sampler = Sampler { temperature: args.temperature, ..Sampler::default() };
+    let mut draw = Draw::new(sampler, compute.unit())?;
     let mut engine = Engine::new(&model.config, tokenizer.vocabulary_size(), compute)?;
     engine.load(&model.weights);
     let batch = Batch::gather(&text.ids, &starts, args.window, Start::Fresh);
     let probabilities = engine.probabilities(&batch);
 
-    let sampler = Sampler { temperature: args.temperature, ..Sampler::default() };
     let rows = probabilities.chunks_exact(args.window * tokenizer.vocabulary_size());
     let mut out = std::io::stdout().lock();
     for (number, (row, &start)) in rows.zip(&starts).enumerate() {
@@ -49,7 +50,7 @@ pub(super) fn run(args: &DecodeArgs) -> Result<()> {
             .chunks_exact(tokenizer.vocabulary_size())
             .map(|probabilities| {
                 let logits: Vec<f32> = probabilities.iter().map(|p| p.ln()).collect();
-                sampler.draw(&logits, &mut rng)
+                draw.draw(&logits, &mut rng)
             })
             .collect();
         let original = &batch.row(number)[1..];

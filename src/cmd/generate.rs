@@ -1,10 +1,10 @@
 //! `machado generate`: writing text.
 
-use std::io::{IsTerminal, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use machado_core::generate::{FinishReason, Generator, GeneratorConfig};
+use machado_core::generate::{Generator, GeneratorConfig, Written, write_texts};
 use machado_core::rng::Purpose;
 use machado_core::sample::Sampler;
 use serde_json::json;
@@ -13,8 +13,8 @@ use crate::cli::{GenerateArgs, SamplerArgs, UsageError};
 use crate::say::say;
 use crate::{models, number};
 
-/// Texts written side by side; more are written in turn.
-const SIDE_BY_SIDE: usize = 64;
+/// Texts written before any of them is shown.
+const SHOWN_TOGETHER: usize = 256;
 
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     if args.stop.iter().any(String::is_empty) {
@@ -24,31 +24,39 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let compute = super::compute(&args.compute)?;
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let seed = args.seed.unwrap_or_else(random_seed);
-    let mut tokens = 0;
-    let mut seconds = 0.0;
-    for first in (0..args.samples).step_by(SIDE_BY_SIDE) {
-        let count = SIDE_BY_SIDE.min(args.samples - first);
-        let config = GeneratorConfig {
-            sampler: sampler(&args.sampler),
-            tokens: args.tokens,
-            stop: args.stop.clone(),
-            seed,
-            purpose: Purpose::Generate,
-            first: first as u64,
-        };
-        let model = &loaded.file.model;
-        let generator = Generator::new(model, compute.unit(), &prompt.ids, count, config)?;
+    let mut config = GeneratorConfig {
+        sampler: sampler(&args.sampler),
+        tokens: args.tokens,
+        stop: args.stop.clone(),
+        seed,
+        purpose: Purpose::Generate,
+        first: 0,
+    };
+    let model = &loaded.file.model;
+    let (mut tokens, mut seconds) = (0, 0.0);
+    if args.samples == 1 && !args.json {
+        let generator = Generator::new(model, compute.unit(), &prompt.ids, 1, config)?;
         // Reading the prompt is not writing.
         let began = Instant::now();
-        let group = Group { first, seed, prompt: &prompt.text };
-        tokens += if args.json {
-            print_json(generator, count, &group)?
-        } else if args.samples == 1 {
-            print_as_written(generator, &group)?
-        } else {
-            print_one_by_one(generator, count, &group)?
-        };
-        seconds += began.elapsed().as_secs_f64();
+        tokens = print_as_written(generator, &prompt.text)?;
+        seconds = began.elapsed().as_secs_f64();
+    } else {
+        for first in (0..args.samples).step_by(SHOWN_TOGETHER) {
+            let count = SHOWN_TOGETHER.min(args.samples - first);
+            config.first = first as u64;
+            let began = Instant::now();
+            let texts = write_texts(model, &compute, &prompt.ids, count, &config)?;
+            let taken = began.elapsed().as_secs_f64();
+            let written: usize = texts.iter().map(|text| text.tokens).sum();
+            let shown = Shown { first, seed, prompt: &prompt.text, rate: written as f64 / taken };
+            if args.json {
+                print_json(&texts, &shown)?
+            } else {
+                print_all(&texts, &shown)?
+            }
+            tokens += written;
+            seconds += taken;
+        }
     }
     if !args.json {
         let rate = number::grouped((tokens as f64 / seconds) as u64);
@@ -60,19 +68,22 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     Ok(())
 }
 
-/// What the texts written side by side have in common.
-struct Group<'a> {
+/// What texts shown together have in common.
+struct Shown<'a> {
     /// The number of the first one, from 0.
     first: usize,
     seed: u64,
     prompt: &'a str,
+    /// Tokens per second of all.
+    rate: f64,
 }
 
 /// Prints a single text while it is being written; returns its tokens.
-fn print_as_written(mut generator: Generator<'_>, group: &Group<'_>) -> Result<usize> {
+fn print_as_written(mut generator: Generator<'_>, prompt: &str) -> Result<usize> {
+    // Buffered line by line, so that whoever reads along sees each line as it is written.
     let mut out = std::io::stdout().lock();
     let is_terminal = out.is_terminal();
-    write!(out, "{}", group.prompt)?;
+    write!(out, "{prompt}")?;
     let mut outcome = Ok(());
     while outcome.is_ok()
         && generator.step(|_, piece| {
@@ -89,41 +100,29 @@ fn print_as_written(mut generator: Generator<'_>, group: &Group<'_>) -> Result<u
     Ok(generator.tokens(0))
 }
 
-/// Writes texts side by side and prints one after the other; returns the tokens of all.
-fn print_one_by_one(generator: Generator<'_>, count: usize, group: &Group<'_>) -> Result<usize> {
-    let mut out = std::io::stdout().lock();
-    let (texts, generator) = write_all(generator, count);
-    for (number, text) in texts.iter().enumerate() {
-        writeln!(out, "== sample {} ==\n{}{text}\n", group.first + number + 1, group.prompt)?;
+fn print_all(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for (number, Written { text, .. }) in texts.iter().enumerate() {
+        writeln!(out, "== sample {} ==\n{}{text}\n", shown.first + number + 1, shown.prompt)?;
     }
-    Ok((0..count).map(|number| generator.tokens(number)).sum())
+    Ok(out.flush()?)
 }
 
-fn print_json(generator: Generator<'_>, count: usize, group: &Group<'_>) -> Result<usize> {
-    let mut out = std::io::stdout().lock();
-    let began = Instant::now();
-    let (texts, generator) = write_all(generator, count);
-    let tokens: usize = (0..count).map(|number| generator.tokens(number)).sum();
-    let tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64();
-    for (number, text) in texts.iter().enumerate() {
+fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for (number, written) in texts.iter().enumerate() {
         let line = json!({
-            "prompt": group.prompt,
-            "text": text,
-            "finish_reason": generator.finish_reason(number).map(FinishReason::name),
-            "tokens": generator.tokens(number),
-            "tokens_per_second": tokens_per_second,
-            "seed": group.seed,
-            "sample": group.first + number,
+            "prompt": shown.prompt,
+            "text": written.text,
+            "finish_reason": written.finish_reason.name(),
+            "tokens": written.tokens,
+            "tokens_per_second": shown.rate,
+            "seed": shown.seed,
+            "sample": shown.first + number,
         });
         writeln!(out, "{line}")?;
     }
-    Ok(tokens)
-}
-
-fn write_all(mut generator: Generator<'_>, count: usize) -> (Vec<String>, Generator<'_>) {
-    let mut texts = vec![String::new(); count];
-    while generator.step(|number, piece| texts[number].push_str(piece)) {}
-    (texts, generator)
+    Ok(out.flush()?)
 }
 
 fn sampler(args: &SamplerArgs) -> Sampler {

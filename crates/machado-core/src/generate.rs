@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::math::simd::VectorUnit;
+use crate::math::threads::Compute;
 use crate::model::{Model, Streams};
 use crate::rng::{Purpose, Rng};
-use crate::sample::Sampler;
+use crate::sample::{Draw, Sampler};
 
 /// How text is written.
 #[derive(Clone, Debug)]
@@ -49,9 +50,51 @@ pub struct Generator<'m> {
     model: &'m Model,
     streams: Streams,
     config: GeneratorConfig,
+    draw: Draw,
     texts: Vec<Text>,
     /// The tokens drawn last.
     drawn: Vec<u32>,
+    /// The text of one token.
+    token: String,
+}
+
+/// A text that is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What follows the prompt.
+    pub text: String,
+    /// Tokens drawn.
+    pub tokens: usize,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// Texts of one thread that are written side by side; more are written in turn.
+const SIDE_BY_SIDE: usize = 64;
+
+/// Writes `texts` texts after one prompt, spread over all threads; they are those that a
+/// [`Generator`] writes.
+///
+/// # Errors
+/// If a number of the config is outside its range.
+pub fn write_texts(
+    model: &Model,
+    compute: &Compute,
+    prompt: &[u32],
+    texts: usize,
+    config: &GeneratorConfig,
+) -> Result<Vec<Written>> {
+    let size = texts.div_ceil(compute.threads()).clamp(1, SIDE_BY_SIDE);
+    let mut groups: Vec<(usize, Result<Vec<Written>>)> =
+        (0..texts).step_by(size).map(|first| (first, Ok(Vec::new()))).collect();
+    compute.for_each(&mut groups, |(first, written)| {
+        let config = GeneratorConfig { first: config.first + *first as u64, ..config.clone() };
+        let count = size.min(texts - *first);
+        *written = Generator::new(model, compute.unit(), prompt, count, config)
+            .map(|generator| generator.finish());
+    });
+    let groups: Result<Vec<Vec<Written>>> = groups.into_iter().map(|(_, texts)| texts).collect();
+    Ok(groups?.concat())
 }
 
 /// One text being written.
@@ -78,7 +121,7 @@ impl<'m> Generator<'m> {
         texts: usize,
         config: GeneratorConfig,
     ) -> Result<Self> {
-        config.sampler.check()?;
+        let draw = Draw::new(config.sampler, unit)?;
         if texts == 0 {
             return Err(Error::OutOfRange {
                 what: "--samples".into(),
@@ -99,7 +142,8 @@ impl<'m> Generator<'m> {
                 finished: (config.tokens == 0).then_some(FinishReason::Length),
             })
             .collect();
-        Ok(Self { model, streams, config, drawn: Vec::with_capacity(texts.len()), texts })
+        let drawn = Vec::with_capacity(texts.len());
+        Ok(Self { model, streams, config, draw, texts, drawn, token: String::new() })
     }
 
     /// Writes one token of each text that is not finished, and calls `release` with the number of
@@ -110,8 +154,10 @@ impl<'m> Generator<'m> {
             // A finished text goes on being fed, so that the others keep their rows.
             let mut id = 0;
             if text.finished.is_none() {
-                id = self.config.sampler.draw(self.streams.logits(number), &mut text.rng);
-                let piece = text.push(&self.model.tokenizer.token(id), &self.config);
+                id = self.draw.draw(self.streams.logits(number), &mut text.rng);
+                self.token.clear();
+                self.model.tokenizer.push_token(id, &mut self.token);
+                let piece = text.push(&self.token, &self.config);
                 if !piece.is_empty() {
                     release(number, piece);
                 }
@@ -123,6 +169,20 @@ impl<'m> Generator<'m> {
             self.streams.read(&self.drawn);
         }
         going_on
+    }
+
+    /// Writes all texts to their ends.
+    pub fn finish(mut self) -> Vec<Written> {
+        let mut pieces = vec![String::new(); self.texts.len()];
+        while self.step(|number, piece| pieces[number].push_str(piece)) {}
+        let texts = self.texts.iter().zip(pieces);
+        texts
+            .map(|(text, written)| Written {
+                text: written,
+                tokens: text.tokens,
+                finish_reason: text.finished.expect("all texts are finished"),
+            })
+            .collect()
     }
 
     /// Why a text ended; `None` while it goes on.

@@ -6,6 +6,9 @@ use crate::rng::mix;
 
 /// An unsigned integer that stores a token id.
 pub trait TokenId: Copy {
+    /// The largest id that it can hold.
+    const MOST: u64;
+
     /// The id as this type; the vocabulary is small enough for it.
     fn from_u32(id: u32) -> Self;
 
@@ -14,6 +17,8 @@ pub trait TokenId: Copy {
 }
 
 impl TokenId for u8 {
+    const MOST: u64 = Self::MAX as u64;
+
     fn from_u32(id: u32) -> Self {
         id as Self
     }
@@ -24,6 +29,8 @@ impl TokenId for u8 {
 }
 
 impl TokenId for u16 {
+    const MOST: u64 = Self::MAX as u64;
+
     fn from_u32(id: u32) -> Self {
         id as Self
     }
@@ -34,6 +41,8 @@ impl TokenId for u16 {
 }
 
 impl TokenId for u32 {
+    const MOST: u64 = Self::MAX as u64;
+
     fn from_u32(id: u32) -> Self {
         id
     }
@@ -105,6 +114,30 @@ impl TokenIds {
         }
     }
 
+    /// Stores each id in the next wider type.
+    pub fn widen(&mut self) {
+        *self = match std::mem::take(self) {
+            Self::U8(ids) => Self::U16(widened(&ids)),
+            Self::U16(ids) => Self::U32(widened(&ids)),
+            Self::U32(ids) => Self::U32(ids),
+        };
+    }
+
+    /// Puts `table[id]` in place of each id.
+    ///
+    /// # Panics
+    /// If an id is outside the table.
+    pub fn replace(&mut self, table: &[u32]) {
+        with_ids!(self, ids => {
+            ids.iter_mut().for_each(|id| *id = TokenId::from_u32(table[id.to_u32() as usize]));
+        });
+    }
+
+    /// Appends an id.
+    pub fn push(&mut self, id: u32) {
+        with_ids!(self, ids => ids.push(TokenId::from_u32(id)));
+    }
+
     /// The id at `position`.
     ///
     /// # Panics
@@ -135,6 +168,13 @@ impl TokenIds {
             }))
         }))
     }
+}
+
+/// The same ids in a wider type, with as much room.
+fn widened<From: TokenId, To: TokenId>(ids: &Vec<From>) -> Vec<To> {
+    let mut wide = Vec::with_capacity(ids.capacity());
+    wide.extend(ids.iter().map(|id| To::from_u32(id.to_u32())));
+    wide
 }
 
 #[cfg(test)]

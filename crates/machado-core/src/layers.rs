@@ -77,7 +77,15 @@ impl Stripe {
 }
 
 /// Part of the gradient of a layer's weights, in an order that suits the arithmetic.
-pub type Piece = Vec<f32>;
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The layer's place in the stack.
+    pub layer: usize,
+    /// The piece's number in the layer.
+    pub number: usize,
+    /// Its values.
+    pub values: Vec<f32>,
+}
 
 /// Whether a forward pass is part of training, and if so, where its random choices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,11 +177,6 @@ impl Layer {
         each!(self, layer => layer.parameters())
     }
 
-    /// The number of values of its weights.
-    pub fn weights_len(&self) -> usize {
-        self.parameters().iter().map(ParameterSpec::size).sum()
-    }
-
     /// Takes over the values of its weights, all of them one behind the other.
     pub fn load(&mut self, weights: &[f32]) {
         each!(self, layer => layer.load(weights));
@@ -199,6 +202,17 @@ impl Layer {
             Self::Embedding(_) | Self::Dropout(_) | Self::Dense(_) => 2 * padded(self.output_dim()),
             Self::Conv1d(layer) => 2 * padded(layer.output_dim()) + 2 * padded(layer.input_dim()),
             Self::Gru(layer) => 5 * padded(layer.output_dim()),
+        }
+    }
+
+    /// Multiply-adds per position on the way forward; the way back takes twice as many.
+    pub fn multiply_adds(&self) -> usize {
+        match self {
+            Self::Embedding(_) | Self::Dropout(_) => 0,
+            Self::Conv1d(_) | Self::Gru(_) | Self::Dense(_) => {
+                let matrices = self.parameters().into_iter().filter(|spec| spec.name != "bias");
+                matrices.map(|spec| spec.size()).sum()
+            }
         }
     }
 
@@ -275,17 +289,17 @@ impl Layer {
         }
     }
 
-    /// Adds some rows' share to piece `number` of the gradient. To be called after
+    /// Adds some rows' share to a piece of the gradient. To be called after
     /// [`backward`](Self::backward).
     pub fn add_gradient(
         &self,
-        number: usize,
         shape: BlockShape,
         stripe: Stripe,
         input: Input<'_>,
         pass: &Pass,
-        out: &mut [f32],
+        piece: &mut Piece,
     ) {
+        let (number, out) = (piece.number, &mut piece.values[..]);
         match (self, pass) {
             (Self::Embedding(layer), Pass::Embedding(pass)) => {
                 layer.add_gradient(shape, stripe, input.ids(), pass, out);

@@ -14,12 +14,10 @@
 //! ```
 //! use machado_core::data::{Corpus, Split};
 //! use machado_core::math::threads::Compute;
-//! use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
+//! use machado_core::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 //!
 //! let text = "a cor do céu é azul. ";
-//! let mut counter = CharCounter::default();
-//! counter.add(text);
-//! let tokenizer = Tokenizer::Char(counter.tokenizer());
+//! let tokenizer = Tokenizer::Char(CharTokenizer::from_text(text));
 //! let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
 //! tokenizer.encode_piece(text, &mut encoding)?;
 //! let corpus = Corpus::new(encoding.ids, &"0.8:0.2".parse::<Split>()?)?;

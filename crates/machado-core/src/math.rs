@@ -33,3 +33,4 @@ pub mod outer;
 pub mod gru;
 pub mod softmax;
 pub mod random;
+pub mod peak;

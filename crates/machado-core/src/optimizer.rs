@@ -3,10 +3,16 @@
 mod clip;
 mod schedule;
 
+use fearless_simd::dispatch;
+use fearless_simd::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use self::clip::clip_by_global_norm;
+pub use self::clip::{clip_factor, global_norm};
 pub use self::schedule::Schedule;
+use crate::math::threads::Compute;
+
+/// Weights that one thread changes at a time.
+const CHUNK: usize = 1 << 14;
 
 /// An optimizer and its constants; names and defaults are Keras'.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,94 +163,116 @@ impl Optimizer {
         self.momentum_product
     }
 
-    /// One step: changes `weights` along `gradients` at this learning rate.
+    /// One step: changes `weights` along `factor · gradients` at this learning rate. The factor is
+    /// what [`clip_factor`] says.
     ///
     /// # Panics
     /// If the two have not the length that the optimizer was made for.
-    pub fn step(&mut self, weights: &mut [f32], gradients: &[f32], learning_rate: f64) {
-        assert_eq!(weights.len(), gradients.len(), "one gradient for each weight");
+    pub fn step(
+        &mut self,
+        compute: &Compute,
+        weights: &mut [f32],
+        gradients: &[f32],
+        factor: f32,
+        learning_rate: f64,
+    ) {
         self.steps += 1;
-        match self.config {
-            OptimizerConfig::Nadam(betas) => self.nadam(weights, gradients, learning_rate, betas),
-            OptimizerConfig::Adam(betas) => {
-                self.adam(weights, gradients, learning_rate, betas);
-            }
-            OptimizerConfig::AdamW { betas, weight_decay } => {
-                let kept = 1.0 - (learning_rate * weight_decay) as f32;
-                weights.iter_mut().for_each(|weight| *weight *= kept);
-                self.adam(weights, gradients, learning_rate, betas);
-            }
+        let t = self.steps as f64;
+        let step = match self.config {
+            OptimizerConfig::Nadam(betas) => self.nadam(t, learning_rate, betas),
+            OptimizerConfig::Adam(betas) => adam(t, learning_rate, betas),
+            OptimizerConfig::AdamW { betas, weight_decay } => AdamStep {
+                kept: 1.0 - (learning_rate * weight_decay) as f32,
+                ..adam(t, learning_rate, betas)
+            },
             OptimizerConfig::Sgd { momentum, nesterov } => {
-                self.sgd(weights, gradients, learning_rate as f32, momentum as f32, nesterov);
+                let step = SgdStep {
+                    learning_rate: learning_rate as f32,
+                    momentum: momentum as f32,
+                    nesterov,
+                };
+                return self.sgd(compute, weights, gradients, factor, step);
             }
-        }
+        };
+        let [means, squares] = &mut self.moments[..] else {
+            panic!("{} keeps two moments", self.config.name())
+        };
+        compute.for_each_chunk([weights, means, squares], gradients, CHUNK, |slices, gradients| {
+            dispatch!(compute.unit().0, simd => step.apply(simd, slices, gradients, factor));
+        });
     }
 
     /// With `μ_t = β₁·(1 − ½·0.96^t)` and `Π` the product of all `μ` up to `t`:
     /// `m̂ = μ_{t+1}·m / (1 − Π·μ_{t+1}) + (1 − μ_t)·g / (1 − Π)`, `v̂ = v / (1 − β₂^t)`.
-    fn nadam(&mut self, weights: &mut [f32], gradients: &[f32], learning_rate: f64, betas: Betas) {
-        let t = self.steps as f64;
+    fn nadam(&mut self, t: f64, learning_rate: f64, betas: Betas) -> AdamStep {
         let momentum_at = |t: f64| betas.beta_1 * (1.0 - 0.5 * 0.96f64.powf(t));
         let (now, next) = (momentum_at(t), momentum_at(t + 1.0));
         self.momentum_product *= now;
         let of_mean = next / (1.0 - self.momentum_product * next);
         let of_gradient = (1.0 - now) / (1.0 - self.momentum_product);
-        let step = AdamStep {
+        AdamStep {
+            kept: 1.0,
             beta_1: betas.beta_1 as f32,
             beta_2: betas.beta_2 as f32,
             epsilon: betas.epsilon as f32,
             of_mean: (learning_rate * of_mean) as f32,
             of_gradient: (learning_rate * of_gradient) as f32,
             of_square: (1.0 / (1.0 - betas.beta_2.powf(t))) as f32,
-        };
-        self.adam_like(weights, gradients, step);
-    }
-
-    /// As Keras computes it: `lr·√(1 − β₂^t) / (1 − β₁^t) · m / (√v + ε)`.
-    fn adam(&mut self, weights: &mut [f32], gradients: &[f32], learning_rate: f64, betas: Betas) {
-        let t = self.steps as f64;
-        let correction = (1.0 - betas.beta_2.powf(t)).sqrt() / (1.0 - betas.beta_1.powf(t));
-        let step = AdamStep {
-            beta_1: betas.beta_1 as f32,
-            beta_2: betas.beta_2 as f32,
-            epsilon: betas.epsilon as f32,
-            of_mean: (learning_rate * correction) as f32,
-            of_gradient: 0.0,
-            of_square: 1.0,
-        };
-        self.adam_like(weights, gradients, step);
-    }
-
-    fn adam_like(&mut self, weights: &mut [f32], gradients: &[f32], step: AdamStep) {
-        let [means, squares] = &mut self.moments[..] else {
-            panic!("{} keeps two moments", self.config.name())
-        };
-        let moments = means.iter_mut().zip(squares);
-        for ((weight, &g), (m, v)) in weights.iter_mut().zip(gradients).zip(moments) {
-            *m += (g - *m) * (1.0 - step.beta_1);
-            *v += (g * g - *v) * (1.0 - step.beta_2);
-            let mean = step.of_mean * *m + step.of_gradient * g;
-            *weight -= mean / ((*v * step.of_square).sqrt() + step.epsilon);
         }
     }
 
     fn sgd(
         &mut self,
+        compute: &Compute,
         weights: &mut [f32],
         gradients: &[f32],
-        learning_rate: f32,
-        momentum: f32,
-        nesterov: bool,
+        factor: f32,
+        step: SgdStep,
     ) {
-        let Some(steps) = self.moments.first_mut() else {
-            for (weight, g) in weights.iter_mut().zip(gradients) {
-                *weight -= learning_rate * g;
-            }
-            return;
-        };
-        for ((weight, g), m) in weights.iter_mut().zip(gradients).zip(steps) {
-            *m = momentum * *m - learning_rate * g;
-            *weight += if nesterov { momentum * *m - learning_rate * g } else { *m };
+        match self.moments.first_mut() {
+            None => compute.for_each_chunk([weights], gradients, CHUNK, |[weights], gradients| {
+                for (weight, g) in weights.iter_mut().zip(gradients) {
+                    *weight -= step.learning_rate * (factor * g);
+                }
+            }),
+            Some(moments) => compute.for_each_chunk(
+                [weights, moments],
+                gradients,
+                CHUNK,
+                |[weights, moments], gradients| step.apply(weights, moments, gradients, factor),
+            ),
+        }
+    }
+}
+
+/// As Keras computes it: `lr·√(1 − β₂^t) / (1 − β₁^t) · m / (√v + ε)`.
+fn adam(t: f64, learning_rate: f64, betas: Betas) -> AdamStep {
+    let correction = (1.0 - betas.beta_2.powf(t)).sqrt() / (1.0 - betas.beta_1.powf(t));
+    AdamStep {
+        kept: 1.0,
+        beta_1: betas.beta_1 as f32,
+        beta_2: betas.beta_2 as f32,
+        epsilon: betas.epsilon as f32,
+        of_mean: (learning_rate * correction) as f32,
+        of_gradient: 0.0,
+        of_square: 1.0,
+    }
+}
+
+/// The numbers of one step of gradient descent.
+#[derive(Clone, Copy)]
+struct SgdStep {
+    learning_rate: f32,
+    momentum: f32,
+    nesterov: bool,
+}
+
+impl SgdStep {
+    fn apply(self, weights: &mut [f32], moments: &mut [f32], gradients: &[f32], factor: f32) {
+        for ((weight, g), m) in weights.iter_mut().zip(gradients).zip(moments) {
+            let g = self.learning_rate * (factor * g);
+            *m = self.momentum * *m - g;
+            *weight += if self.nesterov { self.momentum * *m - g } else { *m };
         }
     }
 }
@@ -252,6 +280,8 @@ impl Optimizer {
 /// The numbers of one step of Adam or a relative, the same for all weights.
 #[derive(Clone, Copy)]
 struct AdamStep {
+    /// Share of each weight that is kept before the step.
+    kept: f32,
     beta_1: f32,
     beta_2: f32,
     epsilon: f32,
@@ -261,4 +291,26 @@ struct AdamStep {
     of_gradient: f32,
     /// Factor of the mean square under the root.
     of_square: f32,
+}
+
+impl AdamStep {
+    /// One pass over weights, means and squares. The loop is plain: the compiler makes vectors of
+    /// it, for each vector unit.
+    #[inline(always)]
+    fn apply<S: Simd>(
+        self,
+        _: S,
+        [weights, means, squares]: [&mut [f32]; 3],
+        gradients: &[f32],
+        factor: f32,
+    ) {
+        let moments = means.iter_mut().zip(squares);
+        for ((weight, &g), (m, v)) in weights.iter_mut().zip(gradients).zip(moments) {
+            let g = g * factor;
+            *m += (g - *m) * (1.0 - self.beta_1);
+            *v += (g * g - *v) * (1.0 - self.beta_2);
+            let mean = self.of_mean * *m + self.of_gradient * g;
+            *weight = *weight * self.kept - mean / ((*v * self.of_square).sqrt() + self.epsilon);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Drawing the next token from its probabilities.
 
 use crate::error::{Error, Result};
-use crate::math::softmax::argmax;
+use crate::math::simd::VectorUnit;
+use crate::math::softmax::{argmax, softmax_weights};
 use crate::rng::Rng;
 
 /// How the next token is drawn.
@@ -97,22 +98,76 @@ impl Sampler {
         }
     }
 
+    /// Whether only the temperature shapes the probabilities.
+    fn is_plain(&self) -> bool {
+        self.temperature > 0.0
+            && self.top_k.is_none()
+            && self.top_p.is_none()
+            && self.min_p.is_none()
+    }
+}
+
+/// Draws tokens; keeps a buffer for it.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    sampler: Sampler,
+    unit: VectorUnit,
+    /// What the probabilities are proportional to.
+    weights: Vec<f32>,
+}
+
+/// Weights summed at a time when the place of a random number is looked for.
+const SUMMED: usize = 16;
+
+impl Draw {
+    /// Draws as `sampler` says.
+    ///
+    /// # Errors
+    /// If one of its numbers is outside its range.
+    pub fn new(sampler: Sampler, unit: VectorUnit) -> Result<Self> {
+        sampler.check()?;
+        Ok(Self { sampler, unit, weights: Vec::new() })
+    }
+
     /// Draws a token.
-    pub fn draw(&self, logits: &[f32], rng: &mut Rng) -> u32 {
-        let probabilities = self.distribution(logits);
-        let mut rest = rng.uniform();
-        let mut last = 0;
-        for (id, &probability) in probabilities.iter().enumerate() {
-            if probability > 0.0 {
-                last = id;
-                rest -= probability;
-                if rest < 0.0 {
-                    break;
-                }
+    pub fn draw(&mut self, logits: &[f32], rng: &mut Rng) -> u32 {
+        if self.sampler.is_plain() {
+            let temperature = self.sampler.temperature as f32;
+            softmax_weights(self.unit, logits, temperature, &mut self.weights);
+        } else {
+            let distribution = self.sampler.distribution(logits);
+            self.weights.clear();
+            self.weights.extend(distribution.iter().map(|&probability| probability as f32));
+        }
+        place_of(&self.weights, rng.uniform()) as u32
+    }
+}
+
+/// Where `share` of the sum of all weights is reached: each index comes with a probability
+/// proportional to its weight. `share` is in `[0, 1)`.
+fn place_of(weights: &[f32], share: f64) -> usize {
+    let sum = |chunk: &[f32]| f64::from(chunk.iter().sum::<f32>());
+    let mut rest = share * weights.chunks(SUMMED).map(sum).sum::<f64>();
+    let mut last = 0;
+    for (number, chunk) in weights.chunks(SUMMED).enumerate() {
+        let whole = sum(chunk);
+        if rest >= whole {
+            rest -= whole;
+            continue;
+        }
+        for (place, &weight) in chunk.iter().enumerate().filter(|&(_, &weight)| weight > 0.0) {
+            last = number * SUMMED + place;
+            rest -= f64::from(weight);
+            if rest < 0.0 {
+                return last;
             }
         }
-        // If rounding left a little over, the last possible token takes it.
-        last as u32
+    }
+    // If rounding left a little over, the last possible token takes it.
+    if weights.get(last).is_some_and(|&weight| weight > 0.0) {
+        last
+    } else {
+        weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
     }
 }
 
@@ -139,8 +194,9 @@ mod tests {
         let mut rng = Rng::new(8, Purpose::Generate, 0);
         let n = 40_000;
         let mut counts = [0; 4];
+        let mut draw = Draw::new(sampler, VectorUnit::detect()).expect("a sampler");
         for _ in 0..n {
-            counts[sampler.draw(&LOGITS, &mut rng) as usize] += 1;
+            counts[draw.draw(&LOGITS, &mut rng) as usize] += 1;
         }
         for (count, p) in counts.iter().zip(expected) {
             let mean = f64::from(n) * p;
@@ -168,6 +224,16 @@ mod tests {
         // Of the three likeliest, ½, ¼, ⅛ over ⅞, the first two reach 0.8.
         let both = Sampler { top_k: Some(3), top_p: Some(0.8), ..plain };
         check(both, [0.0, 2.0 / 3.0, 0.0, 1.0 / 3.0]);
+    }
+
+    #[test]
+    fn places_follow_the_weights_and_never_have_weight_0() {
+        let mut weights = vec![0.0; 40];
+        (weights[3], weights[17], weights[38]) = (1.0, 2.0, 1.0);
+        for (share, expected) in [(0.0, 3), (0.24, 3), (0.26, 17), (0.74, 17), (0.76, 38)] {
+            assert_eq!(place_of(&weights, share), expected, "{share}");
+        }
+        assert_eq!(place_of(&weights, 1.0), 38, "rounding");
     }
 
     #[test]

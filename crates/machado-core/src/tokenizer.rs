@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::char::{CharCounter, CharTokenizer};
+pub use self::char::{CharEncoder, CharTokenizer};
 use crate::error::Result;
 use crate::ids::TokenIds;
 
@@ -109,7 +109,19 @@ impl Tokenizer {
     /// # Panics
     /// If an id is outside the vocabulary.
     pub fn decode(&self, ids: &[u32]) -> String {
-        ids.iter().map(|&id| self.token(id)).collect()
+        let mut text = String::new();
+        ids.iter().for_each(|&id| self.push_token(id, &mut text));
+        text
+    }
+
+    /// Appends the text of one token.
+    ///
+    /// # Panics
+    /// If `id` is outside the vocabulary.
+    pub fn push_token(&self, id: u32, text: &mut String) {
+        match self {
+            Self::Char(tokenizer) => text.push(tokenizer.vocabulary()[id as usize]),
+        }
     }
 
     /// The text of one token.
@@ -117,8 +129,6 @@ impl Tokenizer {
     /// # Panics
     /// If `id` is outside the vocabulary.
     pub fn token(&self, id: u32) -> String {
-        match self {
-            Self::Char(tokenizer) => tokenizer.vocabulary()[id as usize].to_string(),
-        }
+        self.decode(&[id])
     }
 }

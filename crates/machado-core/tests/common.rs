@@ -8,7 +8,7 @@ use machado_core::optimizer::{OptimizerConfig, Schedule};
 use machado_core::run::{
     DataConfig, Monitor, RunConfig, SamplesConfig, TextConfig, TrainingConfig,
 };
-use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
+use machado_core::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 use machado_core::train::{Trainer, TrainingText};
 
 /// A text that can be learnt: words in an order that has a rule.
@@ -65,9 +65,7 @@ pub(crate) fn config() -> RunConfig {
 
 pub(crate) fn training_text(config: &RunConfig) -> TrainingText {
     let text = config.text.standardize.apply(&text()).into_owned();
-    let mut counter = CharCounter::default();
-    counter.add(&text);
-    let tokenizer = Tokenizer::Char(counter.tokenizer());
+    let tokenizer = Tokenizer::Char(CharTokenizer::from_text(&text));
     let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
     tokenizer.encode_piece(&text, &mut encoding).unwrap();
     let corpus = Corpus::new(encoding.ids, &config.data.split).unwrap();

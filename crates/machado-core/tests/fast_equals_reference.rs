@@ -208,6 +208,21 @@ fn sigmoid_and_tanh_are_within_four_units_in_the_last_place() {
 }
 
 #[test]
+fn values_that_are_no_finite_numbers_are_seen_wherever_they_stand() {
+    for unit in VectorUnit::available() {
+        let mut values = random(37, 1e30);
+        assert!(elementwise::all_finite(unit, &values), "{}", unit.name());
+        for place in 0..values.len() {
+            for bad in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN] {
+                let good = std::mem::replace(&mut values[place], bad);
+                assert!(!elementwise::all_finite(unit, &values), "{} {bad}", unit.name());
+                values[place] = good;
+            }
+        }
+    }
+}
+
+#[test]
 fn a_step_of_a_gru() {
     for unit in VectorUnit::available() {
         for [rows, input, units] in [[1, 1, 1], [2, 5, 3], [13, 7, 37], [9, 32, 16]] {

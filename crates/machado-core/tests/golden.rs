@@ -6,9 +6,9 @@ use machado_core::data::{Batch, Start, Target};
 use machado_core::layers::Activation;
 use machado_core::math::threads::Compute;
 use machado_core::model::{Engine, LayerConfig, ModelConfig, StepKey};
-use machado_core::optimizer::{Optimizer, OptimizerConfig, Schedule, clip_by_global_norm};
+use machado_core::optimizer::{Optimizer, OptimizerConfig, Schedule, clip_factor, global_norm};
 use machado_core::text::Standardize;
-use machado_core::tokenizer::{CharCounter, Tokenizer, UnknownPolicy};
+use machado_core::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 use serde_json::Value;
 
 use crate::common::{pad, unpad};
@@ -202,11 +202,12 @@ fn optimizers_take_keras_steps() {
         let both = |v: &Value| [floats(&v["a"]), floats(&v["b"])].concat();
         let mut weights = both(&case["initial"]);
         let mut optimizer = Optimizer::new(config, weights.len());
+        let compute = Compute::single();
         let steps = case["gradients"].as_array().unwrap().iter();
         for (i, (gradients, values)) in steps.zip(case["values"].as_array().unwrap()).enumerate() {
-            let mut gradients = both(gradients);
-            clip_by_global_norm(&mut gradients, limit);
-            optimizer.step(&mut weights, &gradients, learning_rate);
+            let gradients = both(gradients);
+            let factor = clip_factor(global_norm(compute.unit(), &gradients), limit);
+            optimizer.step(&compute, &mut weights, &gradients, factor, learning_rate);
             assert_close(&weights, &both(values), TOLERANCE, &format!("{name}, step {}", i + 1));
         }
     }
@@ -227,7 +228,7 @@ fn ten_training_steps_have_keras_losses_and_end_at_keras_weights() {
         let key = StepKey { seed: 0, step: step as u64 };
         let loss = engine.gradients(&batch, Target::All, key, &mut gradients).loss();
         assert!((loss - f64::from(expected)).abs() < 1e-5, "step {step}: {loss}, not {expected}");
-        optimizer.step(&mut weights, &gradients, learning_rate);
+        optimizer.step(&Compute::single(), &mut weights, &gradients, 1.0, learning_rate);
     }
     let names: HashMap<&str, std::ops::Range<usize>> = {
         let table = engine.network().table();
@@ -247,9 +248,7 @@ fn vocabularies_and_ids_are_those_of_text_vectorization() {
             _ => Standardize::None,
         };
         let text = standardize.apply(case["text"].as_str().unwrap()).into_owned();
-        let mut counter = CharCounter::default();
-        counter.add(&text);
-        let tokenizer = Tokenizer::Char(counter.tokenizer());
+        let tokenizer = Tokenizer::Char(CharTokenizer::from_text(&text));
         let vocabulary: Vec<String> =
             (0..tokenizer.vocabulary_size() as u32).map(|id| tokenizer.token(id)).collect();
         let expected: Vec<&str> =

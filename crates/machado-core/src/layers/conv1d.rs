@@ -195,7 +195,7 @@ impl Conv1d {
         let (of_taps, of_bias) = out.split_at_mut(self.taps.len() * tap_size);
         for (columns, piece) in self.panels().zip(pieces) {
             let tap_piece = padded(self.input_dim) * columns.len();
-            let (taps, bias) = piece.split_at(self.taps.len() * tap_piece);
+            let (taps, bias) = piece.values.split_at(self.taps.len() * tap_piece);
             for (tap, out) in taps.chunks_exact(tap_piece).zip(of_taps.chunks_exact_mut(tap_size)) {
                 super::unpack_columns(tap, columns.clone(), self.filters, out);
             }

@@ -120,7 +120,7 @@ impl Dense {
     pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
         let (of_kernel, of_bias) = out.split_at_mut(self.input_dim * self.units);
         for (columns, piece) in self.panels().zip(pieces) {
-            let (kernel, bias) = piece.split_at(padded(self.input_dim) * columns.len());
+            let (kernel, bias) = piece.values.split_at(padded(self.input_dim) * columns.len());
             super::unpack_columns(kernel, columns.clone(), self.units, of_kernel);
             super::unpack_columns(bias, columns, self.units, of_bias);
         }

@@ -94,6 +94,6 @@ impl Embedding {
     }
 
     pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
-        super::unpack_columns(&pieces[0], 0..padded(self.output_dim), self.output_dim, out);
+        super::unpack_columns(&pieces[0].values, 0..padded(self.output_dim), self.output_dim, out);
     }
 }

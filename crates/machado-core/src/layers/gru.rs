@@ -162,7 +162,7 @@ impl Gru {
         let [z, r, h] = [0, 1, 2];
         for (number, piece) in pieces.iter().enumerate() {
             let own = (number * lanes).min(units)..((number + 1) * lanes).min(units);
-            let (input, rest) = piece.split_at(padded(self.input_dim) * 3 * lanes);
+            let (input, rest) = piece.values.split_at(padded(self.input_dim) * 3 * lanes);
             let (state, bias) = rest.split_at(padded(units) * 3 * lanes);
             // Where the values of a gate's units go in a row of three gates.
             let place = |gate: usize| gate * units + own.start..gate * units + own.end;

@@ -93,6 +93,18 @@ pub fn relu(values: &mut [f32]) {
     }
 }
 
+/// Whether no value is infinite or no number.
+pub fn all_finite(unit: VectorUnit, values: &[f32]) -> bool {
+    dispatch!(unit.0, simd => all_finite_with(simd, values))
+}
+
+#[inline(always)]
+fn all_finite_with<S: Simd>(_: S, values: &[f32]) -> bool {
+    // Those that are not have all bits of the exponent set.
+    let exponent = f32::INFINITY.to_bits();
+    values.iter().fold(0, |most: u32, value| most.max(value.to_bits() & exponent)) < exponent
+}
+
 #[inline(always)]
 fn map<S: Simd>(simd: S, values: &mut [f32], function: impl Fn(S, S::f32s) -> S::f32s) {
     for chunk in values.chunks_mut(S::f32s::LEN) {

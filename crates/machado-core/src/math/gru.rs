@@ -37,6 +37,8 @@ pub struct GruWeights {
     forward: Vec<f32>,
     /// For each panel `[4, L]`: of `x_c`, z, r and `h_c`.
     bias: Vec<f32>,
+    /// Where the columns of the kernels go in their transposes.
+    segments: [Vec<Segment>; 2],
     /// The transposed kernel; summed over `[panels, 3, L]` (c, z, r).
     kernel_transposed: Packed,
     /// The transposed recurrent kernel; summed over `[panels, 3, L]` (z, r, c).
@@ -58,6 +60,7 @@ impl GruWeights {
             units,
             forward: vec![0.0; (input_dim + units) * summed],
             bias: vec![0.0; 4 * padded(units)],
+            segments: [[C, Z, R], [Z, R, C]].map(|gates| segments(units, unit.lanes(), gates)),
             kernel_transposed: Packed::new(unit, summed, input_dim),
             recurrent_kernel_transposed: Packed::new(unit, summed, units),
         }
@@ -83,20 +86,8 @@ impl GruWeights {
                 bias[3 * lanes + lane] = bias_h[C * units + unit];
             }
         }
-        self.kernel_transposed.pack_segments(kernel, &self.segments([C, Z, R]));
-        self.recurrent_kernel_transposed.pack_segments(recurrent_kernel, &self.segments([Z, R, C]));
-    }
-
-    /// Where the columns of a kernel go when its transpose is summed over panels of gates.
-    fn segments(&self, gates: [usize; 3]) -> Vec<Segment> {
-        let (units, lanes) = (self.units, self.lanes());
-        let firsts = (0..units).step_by(lanes);
-        let segment = |(place, first): (usize, usize)| {
-            let own = first..(first + lanes).min(units);
-            let columns = gates[place] * units + own.start..gates[place] * units + own.end;
-            Segment { columns, to: VECTORS * first + place * lanes }
-        };
-        firsts.flat_map(|first| (0..3).map(move |place| (place, first))).map(segment).collect()
+        self.kernel_transposed.pack_segments(kernel, &self.segments[0]);
+        self.recurrent_kernel_transposed.pack_segments(recurrent_kernel, &self.segments[1]);
     }
 
     /// Units of a panel.
@@ -196,6 +187,17 @@ impl GruWeights {
         matmul::multiply(of_state, &self.recurrent_kernel_transposed, from, d_state);
         matmul::multiply(of_input, &self.kernel_transposed, matmul::From::Zero, d_input);
     }
+}
+
+/// Where the columns of a kernel go when its transpose is summed over panels of gates.
+fn segments(units: usize, lanes: usize, gates: [usize; 3]) -> Vec<Segment> {
+    let segment = |(first, place): (usize, usize)| {
+        let own = first..(first + lanes).min(units);
+        let columns = gates[place] * units + own.start..gates[place] * units + own.end;
+        Segment { columns, to: VECTORS * first + place * lanes }
+    };
+    let firsts = (0..units).step_by(lanes);
+    firsts.flat_map(|first| (0..3).map(move |place| (first, place))).map(segment).collect()
 }
 
 /// Fills `[K, 3, L]` with some units' columns of three gates of a kernel `[K, 3H]`.

@@ -183,6 +183,33 @@ pub fn softmax(unit: VectorUnit, row: &mut [f32]) -> f64 {
     log_sum
 }
 
+/// `weights = eˣ⁻ᵐᵃˣ` of each logit divided by `temperature`, with padding of 0: what the
+/// probabilities are proportional to.
+pub fn softmax_weights(unit: VectorUnit, logits: &[f32], temperature: f32, weights: &mut Vec<f32>) {
+    weights.clear();
+    weights.resize(padded(logits.len()), f32::NEG_INFINITY);
+    weights[..logits.len()].copy_from_slice(logits);
+    dispatch!(unit.0, simd => {
+        let max = largest(simd, weights);
+        for chunk in weights.chunks_exact_mut(lanes(simd)) {
+            exp_of_chunk(simd, chunk, max, 1.0 / temperature);
+        }
+    });
+    weights[logits.len()..].fill(0.0);
+}
+
+#[inline(always)]
+fn lanes<S: Simd>(_: S) -> usize {
+    S::f32s::LEN
+}
+
+#[inline(always)]
+fn exp_of_chunk<S: Simd>(simd: S, chunk: &mut [f32], max: f32, factor: f32) {
+    let x = (S::f32s::from_slice(simd, chunk) - S::f32s::splat(simd, max))
+        * S::f32s::splat(simd, factor);
+    exp_vector(simd, x).store_slice(chunk);
+}
+
 /// The index of the largest value, the first one of equals; 0 for an empty slice.
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;

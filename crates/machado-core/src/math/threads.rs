@@ -62,6 +62,14 @@ impl Compute {
         self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
+    /// Does `work` on one of the threads, so that what it spreads over the others starts at once.
+    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
     /// Calls `work` once for each item, on any thread, and returns when all are done.
     pub fn for_each<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync + Send) {
         match &self.pool {
@@ -72,6 +80,44 @@ impl Compute {
             _ => items.iter_mut().for_each(work),
         }
     }
+
+    /// Cuts slices of one length at the same places, into chunks of at most `chunk` values, and
+    /// calls `work` with each, on any thread.
+    ///
+    /// # Panics
+    /// If the slices are not of one length.
+    pub fn for_each_chunk<const N: usize>(
+        &self,
+        changed: [&mut [f32]; N],
+        read: &[f32],
+        chunk: usize,
+        work: impl Fn([&mut [f32]; N], &[f32]) + Sync,
+    ) {
+        assert!(changed.iter().all(|slice| slice.len() == read.len()), "slices of one length");
+        match &self.pool {
+            Some(pool) if read.len() > chunk => pool.install(|| halve(changed, read, chunk, &work)),
+            _ => work(changed, read),
+        }
+    }
+}
+
+fn halve<const N: usize>(
+    changed: [&mut [f32]; N],
+    read: &[f32],
+    chunk: usize,
+    work: &(impl Fn([&mut [f32]; N], &[f32]) + Sync),
+) {
+    if read.len() <= chunk {
+        return work(changed, read);
+    }
+    let middle = read.len() / 2;
+    let mut halves = changed.map(|slice| slice.split_at_mut(middle));
+    let first = halves.each_mut().map(|(first, _)| std::mem::take(first));
+    let second = halves.map(|(_, second)| second);
+    rayon::join(
+        || halve(first, &read[..middle], chunk, work),
+        || halve(second, &read[middle..], chunk, work),
+    );
 }
 
 #[cfg(test)]
@@ -86,6 +132,21 @@ mod tests {
             let mut items = vec![0; 17];
             compute.for_each(&mut items, |item| *item += 1);
             assert_eq!(items, vec![1; 17]);
+        }
+    }
+
+    #[test]
+    fn chunks_cover_all_slices_at_the_same_places() {
+        for threads in 1..=3 {
+            let compute = Compute::new(threads, VectorUnit::detect()).expect("threads start");
+            let read: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+            let (mut a, mut b) = (vec![0.0; 1000], vec![1.0; 1000]);
+            compute.for_each_chunk([&mut a, &mut b], &read, 64, |[a, b], read| {
+                for ((a, b), read) in a.iter_mut().zip(b).zip(read) {
+                    (*a, *b) = (*a + read, *b + 2.0 * read);
+                }
+            });
+            assert!((0..1000).all(|i| a[i] == i as f32 && b[i] == 1.0 + 2.0 * i as f32));
         }
     }
 

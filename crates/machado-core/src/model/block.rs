@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use super::network::Network;
 use crate::data::{Batch, Start, Target};
-use crate::layers::{BlockShape, Input, Mode, Pass};
+use crate::layers::{BlockShape, Input, Mode, Pass, Piece};
 use crate::math::simd::VectorUnit;
 use crate::math::softmax::{Leave, LossSum, softmax_cross_entropy};
 
 /// Everything that one block needs. Its buffers are used again for the next batch.
 #[derive(Clone, Debug)]
 pub(super) struct Block {
+    rows: Range<usize>,
     shape: BlockShape,
     /// `[T, B]`.
     ids: Vec<u32>,
@@ -29,6 +30,7 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(network: &Network) -> Self {
         Self {
+            rows: 0..0,
             shape: BlockShape { time: 0, rows: 0 },
             ids: Vec::new(),
             targets: Vec::new(),
@@ -41,14 +43,19 @@ impl Block {
         }
     }
 
-    /// Takes over some rows of a batch, time-major.
-    pub(super) fn set_batch(
-        &mut self,
-        network: &Network,
-        batch: &Batch,
-        rows: Range<usize>,
-        target: Target,
-    ) {
+    /// Chooses the rows of the next batches that are computed here.
+    pub(super) fn set_rows(&mut self, rows: Range<usize>) {
+        self.rows = rows;
+    }
+
+    /// Which rows of a batch are computed here.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// Takes over its rows of a batch, time-major.
+    pub(super) fn set_batch(&mut self, network: &Network, batch: &Batch, target: Target) {
+        let rows = self.rows();
         self.set_shape(network, BlockShape { time: batch.time, rows: rows.len() });
         if batch.start == Start::Fresh {
             self.clear_states();
@@ -143,19 +150,13 @@ impl Block {
         }
     }
 
-    /// Adds this block's share of one piece of a layer's gradient.
-    pub(super) fn add_gradient(
-        &self,
-        network: &Network,
-        layer: usize,
-        piece: usize,
-        out: &mut [f32],
-    ) {
+    /// Adds this block's share of a piece of the gradient.
+    pub(super) fn add_gradient(&self, network: &Network, piece: &mut Piece) {
+        let layer = piece.layer;
         let head = self.head(network, layer);
         let (input, shape) = layer_input(&self.passes[..layer], &self.ids, self.shape, head);
         for stripe in shape.stripes() {
-            let pass = &self.passes[layer];
-            network.layers()[layer].add_gradient(piece, shape, stripe, input, pass, out);
+            network.layers()[layer].add_gradient(shape, stripe, input, &self.passes[layer], piece);
         }
     }
 

@@ -33,8 +33,8 @@ pub struct Engine {
     network: Network,
     compute: Compute,
     blocks: Vec<Block>,
-    /// For each layer the pieces of its gradient.
-    pieces: Vec<Vec<Piece>>,
+    /// The pieces in which gradients are summed.
+    pieces: Vec<Piece>,
 }
 
 impl Engine {
@@ -94,10 +94,11 @@ impl Engine {
         let vocabulary_size = self.network.vocabulary_size();
         let width = padded(vocabulary_size);
         let mut out = Vec::with_capacity(batch.tokens() * vocabulary_size);
-        for (block, rows) in self.blocks.iter().zip(self.cut(batch.rows)) {
-            for row in 0..rows.len() {
+        for block in &self.blocks {
+            let rows = block.rows().len();
+            for row in 0..rows {
                 for t in 0..batch.time {
-                    let position = (t * rows.len() + row) * width;
+                    let position = (t * rows + row) * width;
                     out.extend_from_slice(&block.logits()[position..][..vocabulary_size]);
                 }
             }
@@ -117,7 +118,7 @@ impl Engine {
     /// Returns false if its size does not fit.
     pub fn set_states(&mut self, batch_size: usize, states: &[f32]) -> bool {
         self.resize(batch_size);
-        let cut: Vec<_> = self.cut(batch_size).collect();
+        let cut: Vec<_> = cut(&self.compute, batch_size).collect();
         let mut rest = states;
         for (number, layer) in self.network.layers().iter().enumerate() {
             for (block, rows) in self.blocks.iter_mut().zip(&cut) {
@@ -157,55 +158,42 @@ impl Engine {
     ) -> LossSum {
         self.resize(batch.rows);
         let (network, unit) = (&self.network, self.compute.unit());
-        let cut = self.cut(batch.rows);
-        let mut blocks: Vec<_> = self.blocks.iter_mut().zip(cut).collect();
-        self.compute.for_each(&mut blocks, |(block, rows)| {
-            block.set_batch(network, batch, rows.clone(), target);
-            work(block, network, rows.start, unit);
+        for (block, rows) in self.blocks.iter_mut().zip(cut(&self.compute, batch.rows)) {
+            block.set_rows(rows);
+        }
+        self.compute.for_each(&mut self.blocks, |block| {
+            block.set_batch(network, batch, target);
+            let first_row = block.rows().start;
+            work(block, network, first_row, unit);
         });
         let mut sum = LossSum::default();
         self.blocks.iter().flat_map(Block::losses).for_each(|loss| sum.add(*loss));
         sum
     }
 
-    /// The rows of a batch in blocks, one for each thread, of whole stripes. How they are cut
-    /// changes no result: rows do not influence each other, and gradients are summed by stripes.
-    fn cut(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let stripes = rows.div_ceil(STRIPE);
-        let size = STRIPE * stripes.div_ceil(self.compute.threads()).max(1);
-        (0..rows).step_by(size).map(move |first| first..(first + size).min(rows))
-    }
-
     fn resize(&mut self, rows: usize) {
-        let count = self.cut(rows).count();
+        let count = cut(&self.compute, rows).count();
         self.blocks.resize_with(count, || Block::new(&self.network));
     }
 
     /// Sums the gradients over all blocks, piece by piece on all threads.
     fn sum_gradients(&mut self, gradients: &mut [f32]) {
+        if self.pieces.is_empty() {
+            self.pieces = self.network.gradient_pieces();
+        }
         let (network, blocks) = (&self.network, &self.blocks);
-        let layers = network.layers();
-        self.pieces.resize_with(layers.len(), Vec::new);
-        let mut tasks = Vec::new();
-        for (layer, pieces) in self.pieces.iter_mut().enumerate() {
-            let lengths = layers[layer].gradient_pieces();
-            pieces.resize_with(lengths.len(), Vec::new);
-            for (number, (piece, len)) in pieces.iter_mut().zip(lengths).enumerate() {
-                piece.clear();
-                piece.resize(len, 0.0);
-                tasks.push((layer, number, piece));
-            }
-        }
-        self.compute.for_each(&mut tasks, |(layer, number, piece)| {
-            for block in blocks {
-                block.add_gradient(network, *layer, *number, piece);
-            }
+        self.compute.for_each(&mut self.pieces, |piece| {
+            piece.values.fill(0.0);
+            blocks.iter().for_each(|block| block.add_gradient(network, piece));
         });
-        let mut rest = gradients;
-        for (layer, pieces) in layers.iter().zip(&self.pieces) {
-            let (own, others) = rest.split_at_mut(layer.weights_len());
-            layer.unpack_gradient(pieces, own);
-            rest = others;
-        }
+        network.unpack_gradients(&self.pieces, gradients);
     }
+}
+
+/// The rows of a batch in blocks, one for each thread, of whole stripes. How they are cut changes
+/// no result: rows do not influence each other, and gradients are summed by stripes.
+fn cut(compute: &Compute, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    let stripes = rows.div_ceil(STRIPE);
+    let size = STRIPE * stripes.div_ceil(compute.threads()).max(1);
+    (0..rows).step_by(size).map(move |first| first..(first + size).min(rows))
 }

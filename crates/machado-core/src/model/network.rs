@@ -2,7 +2,7 @@
 
 use super::config::{LayerConfig, ModelConfig};
 use crate::error::Result;
-use crate::layers::{Conv1d, Dense, Dropout, Embedding, Gru, Layer};
+use crate::layers::{Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece};
 use crate::math::simd::VectorUnit;
 use crate::params::{ParameterSpec, ParameterTable};
 
@@ -11,6 +11,8 @@ use crate::params::{ParameterSpec, ParameterTable};
 pub struct Network {
     layers: Vec<Layer>,
     table: ParameterTable,
+    /// Values of each layer's weights.
+    weights_len: Vec<usize>,
     vocabulary_size: usize,
 }
 
@@ -33,7 +35,9 @@ impl Network {
             }
         }
         let table = ParameterTable::new(specs);
-        Ok(Self { layers, table, vocabulary_size })
+        let size = |layer: &Layer| layer.parameters().iter().map(ParameterSpec::size).sum();
+        let weights_len = layers.iter().map(size).collect();
+        Ok(Self { layers, table, weights_len, vocabulary_size })
     }
 
     /// Takes over the values of all weights.
@@ -43,8 +47,8 @@ impl Network {
     pub fn load(&mut self, weights: &[f32]) {
         assert_eq!(weights.len(), self.table.len(), "number of weights");
         let mut rest = weights;
-        for layer in &mut self.layers {
-            let (own, others) = rest.split_at(layer.weights_len());
+        for (layer, &len) in self.layers.iter_mut().zip(&self.weights_len) {
+            let (own, others) = rest.split_at(len);
             layer.load(own);
             rest = others;
         }
@@ -55,9 +59,35 @@ impl Network {
         &self.layers
     }
 
+    /// Multiply-adds per token on the way forward; the way back takes twice as many.
+    pub fn multiply_adds(&self) -> usize {
+        self.layers.iter().map(Layer::multiply_adds).sum()
+    }
+
     /// The table of all weights.
     pub fn table(&self) -> &ParameterTable {
         &self.table
+    }
+
+    /// The pieces of the gradients of all layers, in their order.
+    pub fn gradient_pieces(&self) -> Vec<Piece> {
+        let pieces = self.layers.iter().enumerate().flat_map(|(layer, inner)| {
+            let lengths = inner.gradient_pieces().into_iter().enumerate();
+            lengths.map(move |(number, len)| Piece { layer, number, values: vec![0.0; len] })
+        });
+        pieces.collect()
+    }
+
+    /// Puts the pieces into the order of the table, in `gradients`.
+    pub fn unpack_gradients(&self, pieces: &[Piece], gradients: &mut [f32]) {
+        let mut rest = gradients;
+        for (place, (layer, &len)) in self.layers.iter().zip(&self.weights_len).enumerate() {
+            let (own, others) = rest.split_at_mut(len);
+            let first = pieces.partition_point(|piece| piece.layer < place);
+            let end = pieces.partition_point(|piece| piece.layer <= place);
+            layer.unpack_gradient(&pieces[first..end], own);
+            rest = others;
+        }
     }
 
     /// The number of tokens, `V`.

@@ -6,40 +6,86 @@ use super::{Encoding, UnknownPolicy};
 use crate::error::{Error, Result};
 use crate::ids::{TokenId, TokenIds};
 
-/// Counts the characters of a text.
+/// Turns a text into ids while its vocabulary is still being found, so that the text is read once.
+///
+/// Characters are numbered as they come; at the end, when their frequencies are known, the numbers
+/// become ids.
 #[derive(Clone, Debug, Default)]
-pub struct CharCounter {
-    counts: CharMap<u64>,
-    /// In order of first appearance.
-    seen: Vec<char>,
-    total: u64,
+pub struct CharEncoder {
+    /// Number + 1 of each character, 0 for those that did not come yet.
+    numbers: CharMap<u32>,
+    /// In order of first appearance, with their counts.
+    seen: Vec<(char, u64)>,
+    ids: TokenIds,
 }
 
-impl CharCounter {
-    /// Counts the characters of one more piece of text.
+impl CharEncoder {
+    /// An encoder with room for a text of so many characters.
+    pub fn with_capacity(characters: usize) -> Self {
+        let mut encoder = Self::default();
+        encoder.ids.reserve_exact(characters);
+        encoder
+    }
+
+    /// Encodes one more piece of text.
     pub fn add(&mut self, text: &str) {
-        for c in text.chars() {
-            let count = self.counts.entry(c);
-            if *count == 0 {
-                self.seen.push(c);
+        let mut rest = text;
+        while !rest.is_empty() {
+            rest = match &mut self.ids {
+                TokenIds::U8(ids) => add_to(ids, &mut self.numbers, &mut self.seen, rest),
+                TokenIds::U16(ids) => add_to(ids, &mut self.numbers, &mut self.seen, rest),
+                TokenIds::U32(ids) => add_to(ids, &mut self.numbers, &mut self.seen, rest),
+            };
+            if !rest.is_empty() {
+                self.ids.widen();
             }
-            *count += 1;
-            self.total += 1;
         }
     }
 
-    /// All characters counted, with repetitions.
+    /// All characters, with repetitions.
     pub fn total(&self) -> u64 {
-        self.total
+        self.ids.len() as u64
     }
 
-    /// The tokenizer for the counted text: characters by falling frequency; of equally frequent
-    /// ones the higher code point first, which is the order that Keras' `TextVectorization` gives.
-    pub fn tokenizer(&self) -> CharTokenizer {
-        let mut vocabulary = self.seen.clone();
-        vocabulary.sort_by_key(|&c| std::cmp::Reverse((self.counts.at(c), c)));
-        CharTokenizer::from(vocabulary)
+    /// The tokenizer for the text, and the text in its ids: characters by falling frequency; of
+    /// equally frequent ones the higher code point first, which is the order that Keras'
+    /// `TextVectorization` gives.
+    pub fn finish(self) -> (CharTokenizer, TokenIds) {
+        let Self { seen, mut ids, .. } = self;
+        let mut order: Vec<usize> = (0..seen.len()).collect();
+        order.sort_by_key(|&number| std::cmp::Reverse((seen[number].1, seen[number].0)));
+        let mut of_number = vec![0; seen.len()];
+        for (id, &number) in order.iter().enumerate() {
+            of_number[number] = id as u32;
+        }
+        ids.replace(&of_number);
+        let vocabulary: Vec<char> = order.into_iter().map(|number| seen[number].0).collect();
+        (CharTokenizer::from(vocabulary), ids)
     }
+}
+
+/// Appends the numbers of the characters; returns what is left when a number comes that is too
+/// large for `Id`.
+fn add_to<'t, Id: TokenId>(
+    ids: &mut Vec<Id>,
+    numbers: &mut CharMap<u32>,
+    seen: &mut Vec<(char, u64)>,
+    text: &'t str,
+) -> &'t str {
+    for (place, c) in text.char_indices() {
+        let number = numbers.entry(c);
+        if *number == 0 {
+            if seen.len() as u64 > Id::MOST {
+                return &text[place..];
+            }
+            seen.push((c, 0));
+            *number = seen.len() as u32;
+        }
+        let number = *number - 1;
+        seen[number as usize].1 += 1;
+        ids.push(Id::from_u32(number));
+    }
+    ""
 }
 
 /// A vocabulary of characters.
@@ -87,6 +133,13 @@ impl PartialEq for CharTokenizer {
 }
 
 impl CharTokenizer {
+    /// The tokenizer made from the characters of a text.
+    pub fn from_text(text: &str) -> Self {
+        let mut encoder = CharEncoder::default();
+        encoder.add(text);
+        encoder.finish().0
+    }
+
     /// The characters in the order of their ids.
     pub fn vocabulary(&self) -> &[char] {
         &self.vocabulary
@@ -173,9 +226,7 @@ mod tests {
     use crate::tokenizer::Tokenizer;
 
     fn tokenizer(text: &str) -> Tokenizer {
-        let mut counter = CharCounter::default();
-        counter.add(text);
-        Tokenizer::Char(counter.tokenizer())
+        Tokenizer::Char(CharTokenizer::from_text(text))
     }
 
     fn encode(tokenizer: &Tokenizer, text: &str, policy: UnknownPolicy) -> Result<Encoding> {
@@ -190,6 +241,23 @@ mod tests {
         let tokenizer = tokenizer("abracadabra");
         assert_eq!(tokenizer.decode(&[0, 1, 2, 3, 4]), "arbdc");
         assert_eq!(tokenizer.vocabulary_size(), 5);
+    }
+
+    /// More different characters than one byte, and then than two bytes, can number.
+    #[test]
+    fn encoding_while_reading_gives_the_ids_of_the_tokenizer_it_ends_with() {
+        let many: String = ('\u{1000}'..'\u{1_2000}').chain("abba".chars()).collect();
+        for text in ["abracadabra", &many[..900], &many] {
+            let mut encoder = CharEncoder::with_capacity(3);
+            let (first, second) = text.split_at(text.floor_char_boundary(text.len() / 2));
+            encoder.add(first);
+            encoder.add(second);
+            assert_eq!(encoder.total(), text.chars().count() as u64);
+            let (tokenizer, ids) = encoder.finish();
+            let tokenizer = Tokenizer::Char(tokenizer);
+            let expected = encode(&tokenizer, text, UnknownPolicy::Error).expect("all known").ids;
+            assert_eq!(ids, expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::event::{CheckpointKind, DoneReason, Event, Sample, Step};
+use super::learner::{Learner, Learnt, Lesson};
 use super::validation::Validation;
 use crate::checkpoint;
 use crate::data::{Batch, BatchPlan, Corpus, Part, Prefetch, Sampling};
@@ -11,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::generate::{Generator, GeneratorConfig};
 use crate::math::softmax::LossSum;
 use crate::math::threads::Compute;
-use crate::model::{Engine, Model, StepKey};
-use crate::optimizer::{Optimizer, clip_by_global_norm};
+use crate::model::{Model, StepKey};
+use crate::optimizer::Optimizer;
 use crate::rng::Purpose;
 use crate::run::{Evaluation, Monitor, Progress, RunConfig, TrainingFacts};
 use crate::sample::Sampler;
@@ -43,10 +44,7 @@ pub struct Trainer {
     corpus: Arc<Corpus>,
     characters: u64,
     compute: Compute,
-    model: Model,
-    engine: Engine,
-    optimizer: Optimizer,
-    gradients: Vec<f32>,
+    learner: Learner,
     plan: BatchPlan,
     progress: Progress,
     batches: Option<Prefetch<Batch>>,
@@ -130,17 +128,12 @@ impl Trainer {
             config.validation_plan(corpus.parts()).check(Part::Validation.name())?;
         }
         let checkpoint::Resume { model, optimizer, progress, states } = state;
-        let vocabulary_size = model.tokenizer.vocabulary_size();
-        let engine = Engine::new(&model.config, vocabulary_size, compute.clone())?;
         let mut trainer = Self {
-            gradients: vec![0.0; model.weights.len()],
+            learner: Learner::new(model, optimizer, compute.clone())?,
             config,
             corpus: Arc::new(corpus),
             characters,
             compute,
-            model,
-            engine,
-            optimizer,
             plan,
             progress,
             batches: None,
@@ -162,7 +155,7 @@ impl Trainer {
 
     /// The model as it is now.
     pub fn model(&self) -> &Model {
-        &self.model
+        self.learner.model()
     }
 
     /// The text.
@@ -194,10 +187,11 @@ impl Trainer {
     pub fn planned_bytes(&self) -> u64 {
         let ids = self.corpus.ids().len() * self.corpus.ids().bytes_per_id();
         // The weights, their gradients, the moments, and the weights packed for both ways.
-        let buffers = 2 + self.optimizer.moments().len() + 2;
-        let weights = buffers * size_of::<f32>() * self.model.weights.len();
+        let buffers = 2 + self.learner.optimizer().moments().len() + 2;
+        let weights = buffers * size_of::<f32>() * self.model().weights.len();
         let shuffle = self.plan.shuffle.bytes(self.plan.windows());
-        let batch = self.engine.batch_bytes(self.plan.batch_size.max(64), self.plan.window);
+        let batch =
+            self.learner.engine().batch_bytes(self.plan.batch_size.max(64), self.plan.window);
         (ids + weights) as u64 + shuffle + batch
     }
 
@@ -241,18 +235,18 @@ impl Trainer {
 
     /// The bytes of a file with the model as it is now.
     pub fn model_file(&self) -> Vec<u8> {
-        checkpoint::write_model(&self.model, Some(&self.facts()), Some(&self.config))
+        checkpoint::write_model(self.model(), Some(&self.facts()), Some(&self.config))
     }
 
     /// The bytes of a file from which the run can go on.
     pub fn resume_file(&self) -> Vec<u8> {
         let states = (self.config.data.sampling == Sampling::Streams && self.progress.batch > 0)
-            .then(|| self.states.clone().unwrap_or_else(|| self.engine.states()));
+            .then(|| self.states.clone().unwrap_or_else(|| self.learner.engine().states()));
         checkpoint::write_resume(
-            &self.model,
+            self.model(),
             &self.facts(),
             &self.config,
-            &self.optimizer,
+            self.learner.optimizer(),
             &self.progress,
             states.as_deref(),
         )
@@ -281,31 +275,20 @@ impl Trainer {
             return Ok(());
         };
         if let Some(states) = self.states.take()
-            && !self.engine.set_states(self.plan.batch_size, &states)
+            && !self.learner.set_states(self.plan.batch_size, &states)
         {
             let problem = "the state of the streams does not fit the batch size".into();
             return Err(Error::Resume { problem });
         }
         let number = self.progress.step + 1;
         let learning_rate = self.learning_rate();
-        self.engine.load(&self.model.weights);
-        let key = StepKey { seed: self.config.training.seed, step: number };
-        let target = self.config.data.target;
-        let training = self.engine.gradients(&batch, target, key, &mut self.gradients);
-        let clip_norm = self.config.training.clip_norm;
-        let gradient_norm = clip_by_global_norm(&mut self.gradients, clip_norm);
-        for (what, value) in
-            [("the loss", training.loss()), ("the norm of the gradient", gradient_norm)]
-        {
-            if !value.is_finite() {
-                return Err(Error::Diverged { what, value, step: number, learning_rate });
-            }
-        }
-        self.optimizer.step(&mut self.model.weights, &self.gradients, learning_rate);
-        if let Some(&value) = self.model.weights.iter().find(|weight| !weight.is_finite()) {
-            let (what, value) = ("a weight", f64::from(value));
-            return Err(Error::Diverged { what, value, step: number, learning_rate });
-        }
+        let lesson = Lesson {
+            target: self.config.data.target,
+            key: StepKey { seed: self.config.training.seed, step: number },
+            learning_rate,
+            clip_norm: self.config.training.clip_norm,
+        };
+        let Learnt { loss: training, gradient_norm } = self.learner.learn(&batch, lesson)?;
 
         self.progress.step = number;
         self.progress.batch += 1;
@@ -394,13 +377,12 @@ impl Trainer {
             None => {
                 // The engine forgets the streams' state, unless a resumed run has yet to give it.
                 if self.config.data.sampling == Sampling::Streams && self.states.is_none() {
-                    self.states = Some(self.engine.states());
+                    self.states = Some(self.learner.engine().states());
                 }
-                self.engine.load(&self.model.weights);
                 Validation::new(&plan, Arc::clone(&self.corpus), self.config.data.target)?
             }
         };
-        let Some(sum) = validation.advance(&mut self.engine) else {
+        let Some(sum) = validation.advance(self.learner.loaded_engine()) else {
             let (done, total) = validation.done_and_total();
             self.events.push_back(Event::Evaluating { done, total });
             self.validation = Some(validation);
@@ -464,9 +446,9 @@ impl Trainer {
 
     fn write_samples(&mut self) -> Result<()> {
         let samples = &self.config.samples;
-        let mut encoding = self.model.tokenizer.encoding(UnknownPolicy::Skip, "prompt");
+        let mut encoding = self.model().tokenizer.encoding(UnknownPolicy::Skip, "prompt");
         let prompt = self.config.text.standardize.apply(&samples.prompt);
-        self.model.tokenizer.encode_piece(&prompt, &mut encoding)?;
+        self.model().tokenizer.encode_piece(&prompt, &mut encoding)?;
         let prompt = encoding.ids.to_vec();
         for (place, &temperature) in samples.temperatures.iter().enumerate() {
             let config = GeneratorConfig {
@@ -479,7 +461,7 @@ impl Trainer {
                 first: self.progress.step << 8 | place as u64,
             };
             let mut generator =
-                Generator::new(&self.model, self.compute.unit(), &prompt, 1, config)?;
+                Generator::new(self.learner.model(), self.compute.unit(), &prompt, 1, config)?;
             let mut text = String::new();
             while generator.step(|_, piece| text.push_str(piece)) {}
             self.events.push_back(Event::Sample(Sample {
