@@ -27,6 +27,7 @@ pub use self::dense::Dense;
 pub use self::dropout::Dropout;
 pub use self::embedding::Embedding;
 pub use self::gru::Gru;
+use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
 use crate::math::outer::STRIPE;
 use crate::math::simd::VectorUnit;
@@ -84,7 +85,7 @@ pub struct Piece {
     /// The piece's number in the layer.
     pub number: usize,
     /// Its values.
-    pub values: Vec<f32>,
+    pub values: Buffer,
 }
 
 /// Whether a forward pass is part of training, and if so, where its random choices come from.
@@ -262,7 +263,7 @@ impl Layer {
         &self,
         shape: BlockShape,
         pass: &mut Pass,
-        d_output: &mut Vec<f32>,
+        d_output: &mut Buffer,
         d_input: &mut [f32],
     ) {
         match (self, pass) {
@@ -356,7 +357,7 @@ impl Pass {
     ///
     /// # Panics
     /// If the layer is no dense one.
-    pub fn swap_output(&mut self, other: &mut Vec<f32>) {
+    pub fn swap_output(&mut self, other: &mut Buffer) {
         match self {
             Self::Dense(pass) => pass.swap_output(other),
             pass => panic!("{pass:?} is not the pass of a dense layer"),
@@ -367,11 +368,6 @@ impl Pass {
 /// The weight `name` of a layer.
 fn spec(name: &str, shape: &[usize], initializer: crate::params::Initializer) -> ParameterSpec {
     ParameterSpec { name: name.to_owned(), shape: shape.to_vec(), initializer }
-}
-
-/// Sets the length of a buffer whose old values do not matter.
-fn resize(buffer: &mut Vec<f32>, len: usize) {
-    buffer.resize(len, 0.0);
 }
 
 /// The columns of a weight with `n` columns in panels as wide as a register tile, padding included.

@@ -24,6 +24,7 @@
 //! changes a result.
 
 pub mod reference;
+pub mod buffer;
 pub mod simd;
 pub mod threads;
 pub mod tile;

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use machado_core::layers::{BlockShape, Gru, Input, Layer, Mode, Pass, Piece};
+use machado_core::math::buffer::Buffer;
 use machado_core::math::matmul::padded;
 use machado_core::math::outer::STRIPE;
 use machado_core::math::threads::Compute;
@@ -35,11 +36,13 @@ pub(super) fn measure(
         BenchLayer::Gru => Layer::Gru(Gru::new(compute.unit(), args.input, units)),
     };
     let mut bench = LayerBench::new(layer, args.input, shape, compute);
-    let forward = timer.median(|| bench.forward());
+    let forward = timer.median(|| compute.enter(|| bench.forward()));
     // The way back changes what the way forward left, so both are repeated and the first taken off.
     let both = timer.median(|| {
-        bench.forward();
-        bench.backward();
+        compute.enter(|| {
+            bench.forward();
+            bench.backward();
+        });
     });
     let flop = 6.0 * (bench.layer.multiply_adds() * shape.positions()) as f64;
     let share_of_peak = flop / both / peak;
@@ -79,17 +82,20 @@ struct LayerBench {
 struct LayerBlock {
     shape: BlockShape,
     pass: Pass,
-    input: Vec<f32>,
-    state: Vec<f32>,
-    d_output: Vec<f32>,
-    d_input: Vec<f32>,
+    input: Buffer,
+    state: Buffer,
+    d_output: Buffer,
+    d_input: Buffer,
 }
 
 impl LayerBench {
     fn new(layer: Layer, input_dim: usize, shape: BlockShape, compute: &Compute) -> Self {
         let mut rng = Rng::new(1, Purpose::Weights, 0);
-        let mut random =
-            |len: usize| -> Vec<f32> { (0..len).map(|_| 0.1 * rng.normal() as f32).collect() };
+        let mut random = |len: usize| {
+            let mut values = Buffer::zeros(len);
+            values.fill_with(|| 0.1 * rng.normal() as f32);
+            values
+        };
         let stripes = shape.rows.div_ceil(STRIPE);
         let rows = STRIPE * stripes.div_ceil(compute.threads());
         let blocks = (0..shape.rows).step_by(rows).map(|first| {
@@ -98,16 +104,16 @@ impl LayerBench {
                 shape,
                 pass: layer.new_pass(),
                 input: random(shape.positions() * padded(input_dim)),
-                state: vec![0.0; shape.rows * layer.state_dim()],
+                state: Buffer::zeros(shape.rows * layer.state_dim()),
                 d_output: random(shape.positions() * padded(layer.output_dim())),
-                d_input: vec![0.0; shape.positions() * padded(input_dim)],
+                d_input: Buffer::zeros(shape.positions() * padded(input_dim)),
             }
         });
         let blocks = blocks.collect();
         let weights = ParameterTable::new(layer.parameters()).initial_values(1);
         let lengths = layer.gradient_pieces().into_iter().enumerate();
         let pieces =
-            lengths.map(|(number, len)| Piece { layer: 0, number, values: vec![0.0; len] });
+            lengths.map(|(number, len)| Piece { layer: 0, number, values: Buffer::zeros(len) });
         Self {
             compute: compute.clone(),
             pieces: pieces.collect(),

@@ -1,6 +1,7 @@
 //! A causal convolution over time: each output sees its own and the `K − 1` steps before.
 
 use super::{Activation, BlockShape, Panels, Piece, Stripe};
+use crate::math::buffer::Buffer;
 use crate::math::matmul::{From, Packed, Rows, multiply, padded};
 use crate::math::outer::{add_outer, add_sums};
 use crate::math::simd::VectorUnit;
@@ -21,20 +22,20 @@ pub struct Conv1d {
     taps: Vec<Packed>,
     taps_transposed: Vec<Packed>,
     /// Padded.
-    bias: Vec<f32>,
+    bias: Buffer,
 }
 
 /// What is kept of a block.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
     /// The state, then the block's inputs: `[K − 1 + T, B, C]`.
-    padded_input: Vec<f32>,
+    padded_input: Buffer,
     /// `[T, B, F]`.
-    output: Vec<f32>,
+    output: Buffer,
     /// Gradients of the sums before the activation, `[T, B, F]`.
-    d_sums: Vec<f32>,
+    d_sums: Buffer,
     /// Gradients of `padded_input`.
-    d_padded: Vec<f32>,
+    d_padded: Buffer,
 }
 
 impl Pass {
@@ -63,7 +64,7 @@ impl Conv1d {
             activation,
             taps: vec![Packed::new(unit, input_dim, filters); kernel_size],
             taps_transposed: vec![Packed::new(unit, filters, input_dim); kernel_size],
-            bias: vec![0.0; padded(filters)],
+            bias: Buffer::zeros(padded(filters)),
         }
     }
 
@@ -109,11 +110,11 @@ impl Conv1d {
         let width = padded(self.input_dim);
         let step = shape.rows * width;
         let past = (self.taps.len() - 1) * step;
-        super::resize(&mut pass.padded_input, past + input.len());
+        pass.padded_input.resize(past + input.len());
         self.copy_state(state, &mut pass.padded_input[..past], shape.rows, CopyState::In);
         pass.padded_input[past..].copy_from_slice(input);
 
-        super::resize(&mut pass.output, shape.positions() * padded(self.filters));
+        pass.output.resize(shape.positions() * padded(self.filters));
         let mut from = From::Bias(&self.bias);
         for (j, tap) in self.taps.iter().enumerate() {
             let seen = &pass.padded_input[j * step..][..input.len()];
@@ -142,14 +143,13 @@ impl Conv1d {
         &self,
         shape: BlockShape,
         pass: &mut Pass,
-        d_output: &mut Vec<f32>,
+        d_output: &mut Buffer,
         d_input: &mut [f32],
     ) {
         std::mem::swap(&mut pass.d_sums, d_output);
         self.activation.backward(&pass.output, &mut pass.d_sums);
         let step = shape.rows * padded(self.input_dim);
-        pass.d_padded.clear();
-        pass.d_padded.resize(pass.padded_input.len(), 0.0);
+        pass.d_padded.reset(pass.padded_input.len());
         let rows = Rows::new(&pass.d_sums, self.filters, padded(self.filters));
         for (j, tap) in self.taps_transposed.iter().enumerate() {
             let seen = &mut pass.d_padded[j * step..][..d_input.len()];

@@ -1,6 +1,7 @@
 //! A fully connected layer.
 
 use super::{Activation, BlockShape, Panels, Piece, Stripe};
+use crate::math::buffer::Buffer;
 use crate::math::matmul::{From, Packed, Rows, multiply, padded};
 use crate::math::outer::{add_outer, add_sums};
 use crate::math::simd::VectorUnit;
@@ -16,14 +17,14 @@ pub struct Dense {
     kernel: Packed,
     kernel_transposed: Packed,
     /// Padded.
-    bias: Vec<f32>,
+    bias: Buffer,
 }
 
 /// The outputs of a block and, after the way back, the gradients of the sums before the activation.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
-    output: Vec<f32>,
-    d_sums: Vec<f32>,
+    output: Buffer,
+    d_sums: Buffer,
 }
 
 impl Pass {
@@ -36,7 +37,7 @@ impl Pass {
     }
 
     /// Exchanges the outputs with `other`.
-    pub(super) fn swap_output(&mut self, other: &mut Vec<f32>) {
+    pub(super) fn swap_output(&mut self, other: &mut Buffer) {
         std::mem::swap(&mut self.output, other);
     }
 }
@@ -51,7 +52,7 @@ impl Dense {
             activation,
             kernel: Packed::new(unit, input_dim, units),
             kernel_transposed: Packed::new(unit, units, input_dim),
-            bias: vec![0.0; padded(units)],
+            bias: Buffer::zeros(padded(units)),
         }
     }
 
@@ -76,13 +77,13 @@ impl Dense {
     /// `input: [N, C]` to outputs `[N, units]`.
     pub(super) fn forward(&self, input: &[f32], pass: &mut Pass) {
         let stride = padded(self.input_dim);
-        super::resize(&mut pass.output, input.len() / stride * padded(self.units));
+        pass.output.resize(input.len() / stride * padded(self.units));
         let rows = Rows::new(input, self.input_dim, stride);
         multiply(rows, &self.kernel, From::Bias(&self.bias), &mut pass.output);
         self.activation.apply(self.unit, &mut pass.output);
     }
 
-    pub(super) fn backward(&self, pass: &mut Pass, d_output: &mut Vec<f32>, d_input: &mut [f32]) {
+    pub(super) fn backward(&self, pass: &mut Pass, d_output: &mut Buffer, d_input: &mut [f32]) {
         std::mem::swap(&mut pass.d_sums, d_output);
         self.activation.backward(&pass.output, &mut pass.d_sums);
         let rows = Rows::new(&pass.d_sums, self.units, padded(self.units));

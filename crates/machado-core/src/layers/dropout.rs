@@ -1,6 +1,7 @@
 //! Switches off a random share of the values while training.
 
 use super::{BlockShape, Mode};
+use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
 use crate::math::random::{self, Dice};
 use crate::math::simd::VectorUnit;
@@ -23,8 +24,8 @@ pub struct Dropout {
 /// The outputs of a block and what each value was multiplied by (empty outside training).
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
-    output: Vec<f32>,
-    factors: Vec<f32>,
+    output: Buffer,
+    factors: Buffer,
 }
 
 impl Pass {
@@ -55,9 +56,8 @@ impl Dropout {
 
     /// `input: [T, B, C]` to outputs of the same shape.
     pub(super) fn forward(&self, shape: BlockShape, mode: Mode, input: &[f32], pass: &mut Pass) {
-        pass.output.clear();
-        pass.output.extend_from_slice(input);
-        pass.factors.clear();
+        pass.output.set(input);
+        pass.factors.resize(0);
         let Mode::Training { seed, step, first_row } = mode else { return };
         if self.rate == 0.0 {
             return;
@@ -67,18 +67,21 @@ impl Dropout {
         let keys: Vec<u64> = (first_row..first_row + shape.rows as u64)
             .map(|row| Rng::new(seed ^ self.place << 56, Purpose::Dropout, step << 20 | row).bits())
             .collect();
-        pass.factors.resize(input.len(), 0.0);
+        pass.factors.resize(input.len());
         let factors = pass.factors.chunks_exact_mut(width);
         for (place, factors) in factors.enumerate() {
             let (t, row) = (place / shape.rows, place % shape.rows);
             random::throw(self.unit, dice, keys[row], (t * width) as u64, factors);
         }
-        pass.output.iter_mut().zip(&pass.factors).for_each(|(value, factor)| *value *= factor);
+        pass.output
+            .iter_mut()
+            .zip(pass.factors.iter())
+            .for_each(|(value, factor)| *value *= factor);
     }
 
     pub(super) fn backward(&self, pass: &Pass, d_output: &[f32], d_input: &mut [f32]) {
         d_input.copy_from_slice(d_output);
-        d_input.iter_mut().zip(&pass.factors).for_each(|(d, factor)| *d *= factor);
+        d_input.iter_mut().zip(pass.factors.iter()).for_each(|(d, factor)| *d *= factor);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Piece, Stripe};
 use crate::layers::BlockShape;
+use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
 use crate::params::{Initializer, ParameterSpec};
 
@@ -11,14 +12,14 @@ pub struct Embedding {
     vocabulary_size: usize,
     output_dim: usize,
     /// Rows padded.
-    table: Vec<f32>,
+    table: Buffer,
 }
 
 /// The outputs of a block, and their gradients after the way back.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
-    output: Vec<f32>,
-    d_output: Vec<f32>,
+    output: Buffer,
+    d_output: Buffer,
 }
 
 impl Pass {
@@ -34,7 +35,7 @@ impl Pass {
 impl Embedding {
     /// A table of `vocabulary_size` rows of `output_dim` values.
     pub fn new(vocabulary_size: usize, output_dim: usize) -> Self {
-        Self { vocabulary_size, output_dim, table: Vec::new() }
+        Self { vocabulary_size, output_dim, table: Buffer::default() }
     }
 
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
@@ -44,7 +45,7 @@ impl Embedding {
 
     pub(super) fn load(&mut self, weights: &[f32]) {
         let width = padded(self.output_dim);
-        super::resize(&mut self.table, self.vocabulary_size * width);
+        self.table.resize(self.vocabulary_size * width);
         let rows = self.table.chunks_exact_mut(width);
         for (row, values) in rows.zip(weights.chunks_exact(self.output_dim)) {
             row[..self.output_dim].copy_from_slice(values);
@@ -58,13 +59,13 @@ impl Embedding {
     /// `ids: [T, B]` to outputs `[T, B, E]`.
     pub(super) fn forward(&self, ids: &[u32], pass: &mut Pass) {
         let width = padded(self.output_dim);
-        super::resize(&mut pass.output, ids.len() * width);
+        pass.output.resize(ids.len() * width);
         for (&id, row) in ids.iter().zip(pass.output.chunks_exact_mut(width)) {
             row.copy_from_slice(&self.table[id as usize * width..][..width]);
         }
     }
 
-    pub(super) fn backward(&self, d_output: &mut Vec<f32>, pass: &mut Pass) {
+    pub(super) fn backward(&self, d_output: &mut Buffer, pass: &mut Pass) {
         std::mem::swap(&mut pass.d_output, d_output);
     }
 

@@ -1,6 +1,7 @@
 //! The gated recurrent unit.
 
 use super::{BlockShape, Mode, Piece, Stripe};
+use crate::math::buffer::Buffer;
 use crate::math::gru::GruWeights;
 use crate::math::matmul::padded;
 use crate::math::outer::{add_outer, add_sums};
@@ -23,14 +24,14 @@ pub struct Gru {
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
     /// The first state, then the state after each step: `[1 + T, B, H]`.
-    states: Vec<f32>,
+    states: Buffer,
     /// Values of one step, `B · H`: where the outputs begin.
     step: usize,
     /// The gates of each step (of the last one, outside training) by panel, and on the way back
     /// their gradients: `[T, panels, B, 4, L]`.
-    gates: Vec<f32>,
+    gates: Buffer,
     /// Gradient of the state that the way back carries from step to step, `[B, H]`.
-    d_state: Vec<f32>,
+    d_state: Buffer,
 }
 
 impl Pass {
@@ -86,8 +87,8 @@ impl Gru {
         // Only training looks at the gates of earlier steps.
         let kept = if mode == Mode::Inference { 0 } else { gates_len };
         pass.step = step;
-        super::resize(&mut pass.states, (1 + shape.time) * step);
-        super::resize(&mut pass.gates, (shape.time.max(1) - 1) * kept + gates_len);
+        pass.states.resize((1 + shape.time) * step);
+        pass.gates.resize((shape.time.max(1) - 1) * kept + gates_len);
         pass.states[..step].copy_from_slice(state);
         for (t, input) in input.chunks_exact(input.len() / shape.time).enumerate() {
             let (before, after) = pass.states.split_at_mut((t + 1) * step);
@@ -106,8 +107,7 @@ impl Gru {
     ) {
         let (step, gates_len) = (pass.step, self.weights.gates_len(shape.rows));
         let input_step = d_input.len() / shape.time;
-        pass.d_state.clear();
-        pass.d_state.resize(step, 0.0);
+        pass.d_state.reset(step);
         for t in (0..shape.time).rev() {
             self.weights.backward(
                 &mut pass.gates[t * gates_len..][..gates_len],

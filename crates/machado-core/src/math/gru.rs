@@ -21,6 +21,7 @@
 use fearless_simd::dispatch;
 use fearless_simd::prelude::*;
 
+use super::buffer::Buffer;
 use super::elementwise::{sigmoid_vector, tanh_vector};
 use super::matmul::{self, Packed, Rows, Segment, padded};
 use super::simd::VectorUnit;
@@ -34,9 +35,9 @@ pub struct GruWeights {
     units: usize,
     /// For each panel the kernel's `[C, 3, L]` (c, z, r), then the recurrent kernel's
     /// `[H, 3, L]` (z, r, c).
-    forward: Vec<f32>,
+    forward: Buffer,
     /// For each panel `[4, L]`: of `x_c`, z, r and `h_c`.
-    bias: Vec<f32>,
+    bias: Buffer,
     /// Where the columns of the kernels go in their transposes.
     segments: [Vec<Segment>; 2],
     /// The transposed kernel; summed over `[panels, 3, L]` (c, z, r).
@@ -58,8 +59,8 @@ impl GruWeights {
             unit,
             input_dim,
             units,
-            forward: vec![0.0; (input_dim + units) * summed],
-            bias: vec![0.0; 4 * padded(units)],
+            forward: Buffer::zeros((input_dim + units) * summed),
+            bias: Buffer::zeros(4 * padded(units)),
             segments: [[C, Z, R], [Z, R, C]].map(|gates| segments(units, unit.lanes(), gates)),
             kernel_transposed: Packed::new(unit, summed, input_dim),
             recurrent_kernel_transposed: Packed::new(unit, summed, units),

@@ -12,6 +12,7 @@ use std::ops::Range;
 use fearless_simd::dispatch;
 use fearless_simd::prelude::*;
 
+use super::buffer::Buffer;
 use super::simd::VectorUnit;
 use super::tile::{self, VECTORS};
 
@@ -34,7 +35,7 @@ pub struct Packed {
     n: usize,
     /// For each panel `[K, vectors of the panel]`; columns beyond `N` are zero. Empty until
     /// something is packed.
-    data: Vec<f32>,
+    data: Buffer,
 }
 
 /// Some neighbouring values of a row that go to another place: `columns` of the source become the
@@ -51,7 +52,7 @@ impl Packed {
     /// A matrix of `k` rows and `n` columns, to be filled by one of the `pack` functions. It takes
     /// no memory before.
     pub fn new(unit: VectorUnit, k: usize, n: usize) -> Self {
-        Self { unit, k, n, data: Vec::new() }
+        Self { unit, k, n, data: Buffer::default() }
     }
 
     /// Takes over the values of `b: [K, N]`.
@@ -95,7 +96,7 @@ impl Packed {
     fn panels_mut(&mut self) -> impl Iterator<Item = (Range<usize>, &mut [f32])> {
         let (k, width) = (self.k, VECTORS * self.unit.lanes());
         let columns = padded(self.n);
-        self.data.resize(k * columns, 0.0);
+        self.data.resize(k * columns);
         let panels = self.data.chunks_mut((k * width).max(1));
         panels.zip((0..columns).step_by(width)).map(move |(panel, first)| {
             let last = first + panel.len() / k;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::network::Network;
 use crate::data::{Batch, Start, Target};
 use crate::layers::{BlockShape, Input, Mode, Pass, Piece};
+use crate::math::buffer::Buffer;
 use crate::math::simd::VectorUnit;
 use crate::math::softmax::{Leave, LossSum, softmax_cross_entropy};
 
@@ -20,11 +21,11 @@ pub(super) struct Block {
     target: Target,
     passes: Vec<Pass>,
     /// For each layer `[B, S]`.
-    states: Vec<Vec<f32>>,
+    states: Vec<Buffer>,
     /// For each row.
     losses: Vec<LossSum>,
-    d_output: Vec<f32>,
-    d_input: Vec<f32>,
+    d_output: Buffer,
+    d_input: Buffer,
 }
 
 impl Block {
@@ -36,10 +37,10 @@ impl Block {
             targets: Vec::new(),
             target: Target::All,
             passes: network.layers().iter().map(|layer| layer.new_pass()).collect(),
-            states: vec![Vec::new(); network.layers().len()],
+            states: vec![Buffer::default(); network.layers().len()],
             losses: Vec::new(),
-            d_output: Vec::new(),
-            d_input: Vec::new(),
+            d_output: Buffer::default(),
+            d_input: Buffer::default(),
         }
     }
 
@@ -83,7 +84,7 @@ impl Block {
         self.shape = shape;
         self.ids.clear();
         for (state, layer) in self.states.iter_mut().zip(network.layers()) {
-            state.resize(shape.rows * layer.state_dim(), 0.0);
+            state.resize(shape.rows * layer.state_dim());
         }
     }
 
@@ -92,11 +93,11 @@ impl Block {
     }
 
     /// The state of each layer, `[B, S]`.
-    pub(super) fn states(&self) -> &[Vec<f32>] {
+    pub(super) fn states(&self) -> &[Buffer] {
         &self.states
     }
 
-    pub(super) fn states_mut(&mut self) -> &mut [Vec<f32>] {
+    pub(super) fn states_mut(&mut self) -> &mut [Buffer] {
         &mut self.states
     }
 
@@ -140,7 +141,7 @@ impl Block {
             let (before, rest) = self.passes.split_at_mut(i);
             let (_, shape) = layer_input(before, &self.ids, self.shape, head);
             let whole = before.last().map_or(0, |pass| pass.output().len());
-            self.d_input.resize(whole, 0.0);
+            self.d_input.resize(whole);
             // Where only the last step was computed, the steps before get no gradient.
             let unseen = whole - whole / self.shape.time.max(1) * shape.time;
             self.d_input[..unseen].fill(0.0);

@@ -110,7 +110,8 @@ impl Engine {
     /// [`set_states`](Self::set_states).
     pub fn states(&self) -> Vec<f32> {
         let layers = 0..self.network.layers().len();
-        let of_layer = |layer: usize| self.blocks.iter().flat_map(move |b| &b.states()[layer]);
+        let of_layer =
+            |layer: usize| self.blocks.iter().flat_map(move |b| b.states()[layer].iter());
         layers.flat_map(of_layer).copied().collect()
     }
 
@@ -127,8 +128,7 @@ impl Engine {
                     return false;
                 };
                 let state = &mut block.states_mut()[number];
-                state.clear();
-                state.extend_from_slice(own);
+                state.set(own);
                 rest = others;
             }
         }

@@ -3,6 +3,7 @@
 use super::config::{LayerConfig, ModelConfig};
 use crate::error::Result;
 use crate::layers::{Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece};
+use crate::math::buffer::Buffer;
 use crate::math::simd::VectorUnit;
 use crate::params::{ParameterSpec, ParameterTable};
 
@@ -73,7 +74,7 @@ impl Network {
     pub fn gradient_pieces(&self) -> Vec<Piece> {
         let pieces = self.layers.iter().enumerate().flat_map(|(layer, inner)| {
             let lengths = inner.gradient_pieces().into_iter().enumerate();
-            lengths.map(move |(number, len)| Piece { layer, number, values: vec![0.0; len] })
+            lengths.map(move |(number, len)| Piece { layer, number, values: Buffer::zeros(len) })
         });
         pieces.collect()
     }

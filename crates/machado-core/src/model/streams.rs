@@ -43,7 +43,7 @@ impl Streams {
     pub fn fork(&mut self, rows: usize) {
         assert_eq!(self.rows, 1, "only a single text can be copied");
         for state in self.block.states_mut() {
-            *state = state.repeat(rows);
+            state.set(&state.repeat(rows));
         }
         self.rows = rows;
     }
