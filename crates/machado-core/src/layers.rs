@@ -18,6 +18,7 @@ mod dense;
 mod dropout;
 mod embedding;
 mod gru;
+mod token_conv1d;
 
 use std::ops::Range;
 
@@ -27,6 +28,7 @@ pub use self::dense::Dense;
 pub use self::dropout::Dropout;
 pub use self::embedding::Embedding;
 pub use self::gru::Gru;
+pub use self::token_conv1d::TokenConv1d;
 use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
 use crate::math::outer::STRIPE;
@@ -66,11 +68,6 @@ pub struct Stripe {
 }
 
 impl Stripe {
-    /// Behind the last row.
-    fn end(self) -> usize {
-        self.first + self.rows
-    }
-
     /// Its rows in values `[T, B, width]`.
     fn steps(self, data: &[f32], shape: BlockShape, width: usize) -> Steps<'_> {
         Steps { data, first: self.first * width, step: shape.rows * width, stride: width }
@@ -136,6 +133,8 @@ pub enum Layer {
     Embedding(Embedding),
     /// See [`Conv1d`].
     Conv1d(Conv1d),
+    /// See [`TokenConv1d`].
+    TokenConv1d(TokenConv1d),
     /// See [`Gru`].
     Gru(Gru),
     /// See [`Dropout`].
@@ -151,6 +150,8 @@ pub enum Pass {
     Embedding(embedding::Pass),
     /// Of a [`Conv1d`].
     Conv1d(conv1d::Pass),
+    /// Of a [`TokenConv1d`].
+    TokenConv1d(token_conv1d::Pass),
     /// Of a [`Gru`].
     Gru(gru::Pass),
     /// Of a [`Dropout`].
@@ -165,6 +166,7 @@ macro_rules! each {
         match $layer {
             Layer::Embedding($inner) => $body,
             Layer::Conv1d($inner) => $body,
+            Layer::TokenConv1d($inner) => $body,
             Layer::Gru($inner) => $body,
             Layer::Dropout($inner) => $body,
             Layer::Dense($inner) => $body,
@@ -192,6 +194,7 @@ impl Layer {
     pub fn state_dim(&self) -> usize {
         match self {
             Self::Conv1d(layer) => layer.state_dim(),
+            Self::TokenConv1d(layer) => layer.state_dim(),
             Self::Gru(layer) => layer.state_dim(),
             Self::Embedding(_) | Self::Dropout(_) | Self::Dense(_) => 0,
         }
@@ -200,7 +203,9 @@ impl Layer {
     /// `f32` values that a [`Pass`] keeps per position, to plan memory with.
     pub fn values_per_position(&self) -> usize {
         match self {
-            Self::Embedding(_) | Self::Dropout(_) | Self::Dense(_) => 2 * padded(self.output_dim()),
+            Self::Embedding(_) | Self::TokenConv1d(_) | Self::Dropout(_) | Self::Dense(_) => {
+                2 * padded(self.output_dim())
+            }
             Self::Conv1d(layer) => 2 * padded(layer.output_dim()) + 2 * padded(layer.input_dim()),
             Self::Gru(layer) => 5 * padded(layer.output_dim()),
         }
@@ -210,8 +215,9 @@ impl Layer {
     pub fn multiply_adds(&self) -> usize {
         match self {
             Self::Embedding(_) | Self::Dropout(_) => 0,
-            Self::Conv1d(_) | Self::Gru(_) | Self::Dense(_) => {
-                let matrices = self.parameters().into_iter().filter(|spec| spec.name != "bias");
+            Self::Conv1d(_) | Self::TokenConv1d(_) | Self::Gru(_) | Self::Dense(_) => {
+                let is_matrix = |spec: &ParameterSpec| spec.name.ends_with("kernel");
+                let matrices = self.parameters().into_iter().filter(is_matrix);
                 matrices.map(|spec| spec.size()).sum()
             }
         }
@@ -222,6 +228,7 @@ impl Layer {
         match self {
             Self::Embedding(_) => Pass::Embedding(embedding::Pass::default()),
             Self::Conv1d(_) => Pass::Conv1d(conv1d::Pass::default()),
+            Self::TokenConv1d(_) => Pass::TokenConv1d(token_conv1d::Pass::default()),
             Self::Gru(_) => Pass::Gru(gru::Pass::default()),
             Self::Dropout(_) => Pass::Dropout(dropout::Pass::default()),
             Self::Dense(_) => Pass::Dense(dense::Pass::default()),
@@ -245,6 +252,9 @@ impl Layer {
             (Self::Conv1d(layer), Pass::Conv1d(pass)) => {
                 layer.forward(shape, input.values(), state, pass);
             }
+            (Self::TokenConv1d(layer), Pass::TokenConv1d(pass)) => {
+                layer.forward(shape, input.ids(), state, pass);
+            }
             (Self::Gru(layer), Pass::Gru(pass)) => {
                 layer.forward(shape, mode, input.values(), state, pass);
             }
@@ -257,7 +267,7 @@ impl Layer {
     }
 
     /// The way back through a block: from `d_output: [T, B, C]` to `d_input`, which is overwritten.
-    /// An embedding has no gradient of its input; its `d_input` is left alone. The layer may keep
+    /// A layer that begins with an embedding has no gradient of its input; its `d_input` is left alone. The layer may keep
     /// `d_output` and leave another buffer in its place.
     pub fn backward(
         &self,
@@ -271,6 +281,7 @@ impl Layer {
             (Self::Conv1d(layer), Pass::Conv1d(pass)) => {
                 layer.backward(shape, pass, d_output, d_input);
             }
+            (Self::TokenConv1d(layer), Pass::TokenConv1d(pass)) => layer.backward(pass, d_output),
             (Self::Gru(layer), Pass::Gru(pass)) => layer.backward(shape, pass, d_output, d_input),
             (Self::Dropout(layer), Pass::Dropout(pass)) => layer.backward(pass, d_output, d_input),
             (Self::Dense(layer), Pass::Dense(pass)) => layer.backward(pass, d_output, d_input),
@@ -284,6 +295,7 @@ impl Layer {
         match self {
             Self::Embedding(layer) => layer.gradient_pieces(),
             Self::Conv1d(layer) => layer.gradient_pieces(),
+            Self::TokenConv1d(layer) => layer.gradient_pieces(),
             Self::Gru(layer) => layer.gradient_pieces(),
             Self::Dropout(_) => Vec::new(),
             Self::Dense(layer) => layer.gradient_pieces(),
@@ -308,6 +320,9 @@ impl Layer {
             (Self::Conv1d(layer), Pass::Conv1d(pass)) => {
                 layer.add_gradient(number, shape, stripe, pass, out);
             }
+            (Self::TokenConv1d(layer), Pass::TokenConv1d(pass)) => {
+                layer.add_gradient(number, shape, stripe, pass, out);
+            }
             (Self::Gru(layer), Pass::Gru(pass)) => {
                 layer.add_gradient(number, shape, stripe, input.values(), pass, out);
             }
@@ -323,6 +338,7 @@ impl Layer {
         match self {
             Self::Embedding(layer) => layer.unpack_gradient(pieces, out),
             Self::Conv1d(layer) => layer.unpack_gradient(pieces, out),
+            Self::TokenConv1d(layer) => layer.unpack_gradient(pieces, out),
             Self::Gru(layer) => layer.unpack_gradient(pieces, out),
             Self::Dropout(_) => {}
             Self::Dense(layer) => layer.unpack_gradient(pieces, out),
@@ -336,6 +352,7 @@ impl Pass {
         match self {
             Self::Embedding(pass) => pass.output(),
             Self::Conv1d(pass) => pass.output(),
+            Self::TokenConv1d(pass) => pass.output(),
             Self::Gru(pass) => pass.output(),
             Self::Dropout(pass) => pass.output(),
             Self::Dense(pass) => pass.output(),
@@ -347,6 +364,7 @@ impl Pass {
         match self {
             Self::Embedding(pass) => pass.output_mut(),
             Self::Conv1d(pass) => pass.output_mut(),
+            Self::TokenConv1d(pass) => pass.output_mut(),
             Self::Gru(pass) => pass.output_mut(),
             Self::Dropout(pass) => pass.output_mut(),
             Self::Dense(pass) => pass.output_mut(),

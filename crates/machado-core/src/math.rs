@@ -29,6 +29,7 @@ pub mod simd;
 pub mod threads;
 pub mod tile;
 pub mod elementwise;
+pub mod lookup;
 pub mod matmul;
 pub mod outer;
 pub mod gru;

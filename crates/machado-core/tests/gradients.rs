@@ -148,3 +148,38 @@ fn with_a_state_carried_in() {
         );
     }
 }
+
+/// An embedding with a convolution right over it is computed as look-ups; with a layer between them
+/// that does nothing, as a product for each tap.
+#[test]
+fn look_ups_equal_products() {
+    let layers = |between: &[LayerConfig]| {
+        let embedding = LayerConfig::Embedding { output_dim: 5 };
+        let (filters, activation) = (20, Activation::Relu);
+        let conv1d = LayerConfig::Conv1d { filters, kernel_size: 3, activation };
+        let rest = [conv1d, LayerConfig::Gru { units: 4 }, dense()];
+        [&[embedding], between, &rest].concat()
+    };
+    let computed = |layers: Vec<LayerConfig>| {
+        let config = ModelConfig { layers };
+        let compute = Compute::new(2, VectorUnit::detect()).unwrap();
+        let mut engine = Engine::new(&config, VOCABULARY, compute).unwrap();
+        let weights = weights(&engine);
+        engine.load(&weights);
+        let mut gradients = vec![0.0; weights.len()];
+        let key = StepKey { seed: 0, step: 0 };
+        engine.gradients(&batch(19, 6, Start::Fresh), Target::All, key, &mut gradients);
+        // Windows of one step are shorter than what the convolution sees.
+        engine.evaluate(&batch(19, 1, Start::Carried), Target::All);
+        (engine.probabilities(&batch(19, 6, Start::Carried)), gradients)
+    };
+    let (found, expected) =
+        (computed(layers(&[])), computed(layers(&[LayerConfig::Dropout { rate: 0.0 }])));
+    let pairs = [(found.0, expected.0), (found.1, expected.1)];
+    for (found, expected) in pairs {
+        assert_eq!(found.len(), expected.len());
+        for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
+            assert!((a - b).abs() < 1e-5, "value {i}: {a}, not {b}");
+        }
+    }
+}

@@ -87,6 +87,29 @@ impl Conv1d {
         self.bias[..self.filters].copy_from_slice(bias);
     }
 
+    /// Time steps that an output sees, `K`.
+    pub(super) fn kernel_size(&self) -> usize {
+        self.taps.len()
+    }
+
+    /// For each tap `[C, F]`.
+    pub(super) fn taps(&self) -> &[Packed] {
+        &self.taps
+    }
+
+    /// For each tap `[F, C]`.
+    pub(super) fn taps_transposed(&self) -> &[Packed] {
+        &self.taps_transposed
+    }
+
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    pub(super) fn activation(&self) -> Activation {
+        self.activation
+    }
+
     pub(super) fn output_dim(&self) -> usize {
         self.filters
     }
@@ -165,7 +188,8 @@ impl Conv1d {
         self.panels().map(|columns| rows * columns.len()).collect()
     }
 
-    fn panels(&self) -> Panels {
+    /// The panels of its columns.
+    pub(super) fn panels(&self) -> Panels {
         Panels::new(self.unit, self.filters)
     }
 

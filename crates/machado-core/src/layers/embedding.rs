@@ -1,18 +1,20 @@
 //! A row of a table for each token id.
 
-use super::{Piece, Stripe};
-use crate::layers::BlockShape;
+use super::{BlockShape, Piece, Stripe};
 use crate::math::buffer::Buffer;
+use crate::math::lookup::{add_to_rows, sum_rows};
 use crate::math::matmul::padded;
+use crate::math::simd::VectorUnit;
 use crate::params::{Initializer, ParameterSpec};
 
 /// Keras' `Embedding`: `embeddings: [V, E]`.
 #[derive(Clone, Debug)]
 pub struct Embedding {
+    unit: VectorUnit,
     vocabulary_size: usize,
     output_dim: usize,
-    /// Rows padded.
-    table: Buffer,
+    /// A single table, `[V, E]`.
+    table: [Buffer; 1],
 }
 
 /// The outputs of a block, and their gradients after the way back.
@@ -34,8 +36,8 @@ impl Pass {
 
 impl Embedding {
     /// A table of `vocabulary_size` rows of `output_dim` values.
-    pub fn new(vocabulary_size: usize, output_dim: usize) -> Self {
-        Self { vocabulary_size, output_dim, table: Buffer::default() }
+    pub fn new(unit: VectorUnit, vocabulary_size: usize, output_dim: usize) -> Self {
+        Self { unit, vocabulary_size, output_dim, table: [Buffer::default()] }
     }
 
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
@@ -45,9 +47,11 @@ impl Embedding {
 
     pub(super) fn load(&mut self, weights: &[f32]) {
         let width = padded(self.output_dim);
-        self.table.resize(self.vocabulary_size * width);
-        let rows = self.table.chunks_exact_mut(width);
-        for (row, values) in rows.zip(weights.chunks_exact(self.output_dim)) {
+        let [table] = &mut self.table;
+        table.resize(self.vocabulary_size * width);
+        for (row, values) in
+            table.chunks_exact_mut(width).zip(weights.chunks_exact(self.output_dim))
+        {
             row[..self.output_dim].copy_from_slice(values);
         }
     }
@@ -56,19 +60,23 @@ impl Embedding {
         self.output_dim
     }
 
+    /// The table, `[V, E]`.
+    pub(super) fn table(&self) -> &[f32] {
+        &self.table[0]
+    }
+
     /// `ids: [T, B]` to outputs `[T, B, E]`.
     pub(super) fn forward(&self, ids: &[u32], pass: &mut Pass) {
         let width = padded(self.output_dim);
         pass.output.resize(ids.len() * width);
-        for (&id, row) in ids.iter().zip(pass.output.chunks_exact_mut(width)) {
-            row.copy_from_slice(&self.table[id as usize * width..][..width]);
-        }
+        sum_rows(self.unit, &self.table, ids, 0, width, &mut pass.output);
     }
 
     pub(super) fn backward(&self, d_output: &mut Buffer, pass: &mut Pass) {
         std::mem::swap(&mut pass.d_output, d_output);
     }
 
+    /// A single piece, `[V, E]`.
     pub(super) fn gradient_pieces(&self) -> Vec<usize> {
         vec![self.vocabulary_size * padded(self.output_dim)]
     }
@@ -83,18 +91,13 @@ impl Embedding {
         out: &mut [f32],
     ) {
         let width = padded(self.output_dim);
-        for t in 0..shape.time {
-            let places = t * shape.rows + stripe.first..t * shape.rows + stripe.end();
-            let d_rows =
-                pass.d_output[places.start * width..places.end * width].chunks_exact(width);
-            for (&id, d) in ids[places].iter().zip(d_rows) {
-                let row = &mut out[id as usize * width..][..width];
-                row.iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
-            }
-        }
+        let (d_output, ids) = (stripe.steps(&pass.d_output, shape, width), &ids[stripe.first..]);
+        let size = [shape.time, stripe.rows];
+        add_to_rows(self.unit, d_output, ids, shape.rows, size, width, out);
     }
 
     pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
-        super::unpack_columns(&pieces[0].values, 0..padded(self.output_dim), self.output_dim, out);
+        let columns = 0..padded(self.output_dim);
+        super::unpack_columns(&pieces[0].values, columns, self.output_dim, out);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::config::{LayerConfig, ModelConfig};
 use crate::error::Result;
-use crate::layers::{Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece};
+use crate::layers::{Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece, TokenConv1d};
 use crate::math::buffer::Buffer;
 use crate::math::simd::VectorUnit;
 use crate::params::{ParameterSpec, ParameterTable};
@@ -23,18 +23,14 @@ impl Network {
     /// # Errors
     /// If the layers do not fit together.
     pub fn new(config: &ModelConfig, vocabulary_size: usize, unit: VectorUnit) -> Result<Self> {
-        config.check()?;
-        let mut layers: Vec<Layer> = Vec::new();
-        for (place, layer) in config.layers.iter().enumerate() {
-            let input_dim = layers.last().map_or(vocabulary_size, Layer::output_dim);
-            layers.push(build(layer, place, input_dim, vocabulary_size, unit));
-        }
+        let stack = stack(config, vocabulary_size, unit)?;
         let mut specs = Vec::new();
-        for (layer, name) in layers.iter().zip(config.layer_names()) {
+        for (layer, name) in stack.iter().zip(config.layer_names()) {
             for spec in layer.parameters() {
                 specs.push(ParameterSpec { name: format!("{name}/{}", spec.name), ..spec });
             }
         }
+        let layers = join_look_ups(stack, vocabulary_size, unit);
         let table = ParameterTable::new(specs);
         let size = |layer: &Layer| layer.parameters().iter().map(ParameterSpec::size).sum();
         let weights_len = layers.iter().map(size).collect();
@@ -55,7 +51,7 @@ impl Network {
         }
     }
 
-    /// The layers in their order.
+    /// The layers in their order, some of them joined into one.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
@@ -97,6 +93,37 @@ impl Network {
     }
 }
 
+/// The layers of a config, one for each of its own.
+///
+/// # Errors
+/// If they do not fit together.
+pub(super) fn stack(
+    config: &ModelConfig,
+    vocabulary_size: usize,
+    unit: VectorUnit,
+) -> Result<Vec<Layer>> {
+    config.check()?;
+    let mut layers: Vec<Layer> = Vec::new();
+    for (place, layer) in config.layers.iter().enumerate() {
+        let input_dim = layers.last().map_or(vocabulary_size, Layer::output_dim);
+        layers.push(build(layer, place, input_dim, vocabulary_size, unit));
+    }
+    Ok(layers)
+}
+
+/// Joins an embedding with the convolution over it, where that is faster. Weights and results are
+/// those of the two, but for rounding.
+fn join_look_ups(mut stack: Vec<Layer>, vocabulary_size: usize, unit: VectorUnit) -> Vec<Layer> {
+    if let [Layer::Embedding(embedding), Layer::Conv1d(conv1d), ..] = &stack[..]
+        && TokenConv1d::pays(vocabulary_size)
+    {
+        let (embedding, conv1d) = (embedding.clone(), conv1d.clone());
+        let joined = TokenConv1d::new(unit, vocabulary_size, embedding, conv1d);
+        stack.splice(..2, [Layer::TokenConv1d(joined)]);
+    }
+    stack
+}
+
 fn build(
     layer: &LayerConfig,
     place: usize,
@@ -106,7 +133,7 @@ fn build(
 ) -> Layer {
     match *layer {
         LayerConfig::Embedding { output_dim } => {
-            Layer::Embedding(Embedding::new(vocabulary_size, output_dim))
+            Layer::Embedding(Embedding::new(unit, vocabulary_size, output_dim))
         }
         LayerConfig::Conv1d { filters, kernel_size, activation } => {
             Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))

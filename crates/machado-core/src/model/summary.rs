@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::config::ModelConfig;
-use super::network::Network;
+use super::network::stack;
 use crate::error::Result;
 use crate::math::simd::VectorUnit;
 
@@ -26,8 +26,8 @@ pub struct LayerSummary {
 /// # Errors
 /// If the layers do not fit together.
 pub fn summarize(config: &ModelConfig, vocabulary_size: usize) -> Result<Vec<LayerSummary>> {
-    let network = Network::new(config, vocabulary_size, VectorUnit::detect())?;
-    let lines = config.layer_names().into_iter().zip(&config.layers).zip(network.layers());
+    let layers = stack(config, vocabulary_size, VectorUnit::detect())?;
+    let lines = config.layer_names().into_iter().zip(&config.layers).zip(&layers);
     Ok(lines
         .map(|((name, config), layer)| LayerSummary {
             name,
