@@ -51,7 +51,7 @@ pub enum Command {
     /// Each figure is the median of many repetitions. The share of the peak compares the products
     /// alone (two operations for each multiply-add, three passes for a step of training) with the
     /// multiply-adds that the machine does when it does nothing else.
-    Bench(BenchArgs),
+    Bench(Box<BenchArgs>),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }

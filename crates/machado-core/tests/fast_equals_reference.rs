@@ -3,7 +3,7 @@
 use machado_core::math::elementwise;
 use machado_core::math::gru::GruWeights;
 use machado_core::math::matmul::{From, Packed, Rows, Segment, multiply, padded};
-use machado_core::math::outer::{add_outer, add_sums};
+use machado_core::math::outer::{PanelGroup, add_outer, add_sums};
 use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::softmax::{Leave, LossSum, argmax, softmax, softmax_cross_entropy};
@@ -106,7 +106,9 @@ fn a_product_of_rows_in_pieces_and_a_matrix_of_segments() {
 #[test]
 fn sums_of_outer_products_of_some_rows() {
     for unit in VectorUnit::available() {
-        for [time, rows, k, n] in [[1, 1, 1, 1], [3, 5, 7, 20], [70, 8, 33, 100], [40, 3, 16, 48]] {
+        // The last one has rows so long that their columns are copied together.
+        for [time, rows, k, n] in [[1, 1, 1, 1], [3, 2, 7, 20], [70, 4, 33, 100], [40, 3, 300, 48]]
+        {
             let all = rows + 2;
             let (a, b) = (random(time * all * k, 1.0), random(time * all * n, 1.0));
             // Without the first row and the last one.
@@ -134,7 +136,8 @@ fn sums_of_outer_products_of_some_rows() {
                 let own = first.min(n)..(first + width).min(n);
                 let mut found = vec![0.0; padded(k) * width];
                 let size = [time, rows];
-                add_outer(unit, a_steps, b_steps.from(first), size, width, &mut found);
+                let panel = PanelGroup::single(width);
+                add_outer(unit, a_steps, b_steps.from(first), size, padded(k), panel, &mut found);
                 let mut found_sums = vec![0.0; width];
                 add_sums(unit, b_steps.from(first), size, &mut found_sums);
                 for row in 0..k {
@@ -143,6 +146,27 @@ fn sums_of_outer_products_of_some_rows() {
                 }
                 assert_close(&found_sums[..own.len()], &sums[own], 1e-4, &what);
             }
+        }
+    }
+}
+
+#[test]
+fn panels_summed_together_equal_each_alone() {
+    for unit in VectorUnit::available() {
+        let width = 3 * unit.lanes();
+        let ([time, rows], k, count) = ([40, 4], 320, 3);
+        let (a, b) = (random(time * rows * k, 1.0), random(time * rows * count * width, 1.0));
+        let steps = |data, stride: usize| Steps { data, first: 0, step: rows * stride, stride };
+        let (a, b) = (steps(&a[..], k), steps(&b[..], count * width));
+        let out_stride = k * width + 16;
+        let panels = PanelGroup { count, width, b_stride: width, out_stride };
+        let mut together = vec![0.5; count * out_stride];
+        add_outer(unit, a, b, [time, rows], k, panels, &mut together);
+        for (panel, together) in together.chunks_exact(out_stride).enumerate() {
+            let mut alone = vec![0.5; k * width];
+            let single = PanelGroup::single(width);
+            add_outer(unit, a, b.from(panel * width), [time, rows], k, single, &mut alone);
+            assert_eq!(alone, together[..k * width], "{} panel {panel}", unit.name());
         }
     }
 }

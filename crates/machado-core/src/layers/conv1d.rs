@@ -3,7 +3,7 @@
 use super::{Activation, BlockShape, Panels, Piece, Stripe};
 use crate::math::buffer::Buffer;
 use crate::math::matmul::{From, Packed, Rows, multiply, padded};
-use crate::math::outer::{add_outer, add_sums};
+use crate::math::outer::{PanelGroup, add_outer, add_sums};
 use crate::math::simd::VectorUnit;
 use crate::params::{Initializer, ParameterSpec};
 
@@ -209,7 +209,7 @@ impl Conv1d {
         for (tap, out) in of_taps.chunks_exact_mut(width * columns.len()).enumerate() {
             let seen = stripe.steps(&pass.padded_input, shape, width);
             let seen = seen.from(tap * shape.rows * width);
-            add_outer(self.unit, seen, d_sums, size, columns.len(), out);
+            add_outer(self.unit, seen, d_sums, size, width, PanelGroup::single(columns.len()), out);
         }
         add_sums(self.unit, d_sums, size, of_bias);
     }

@@ -3,7 +3,7 @@
 use super::{Activation, BlockShape, Panels, Piece, Stripe};
 use crate::math::buffer::Buffer;
 use crate::math::matmul::{From, Packed, Rows, multiply, padded};
-use crate::math::outer::{add_outer, add_sums};
+use crate::math::outer::{PanelGroup, add_outer, add_sums};
 use crate::math::simd::VectorUnit;
 use crate::params::{Initializer, ParameterSpec};
 
@@ -114,7 +114,8 @@ impl Dense {
         let d_sums = stripe.steps(&pass.d_sums, shape, padded(self.units)).from(columns.start);
         let (of_kernel, of_bias) = out.split_at_mut(padded(self.input_dim) * columns.len());
         let size = [shape.time, stripe.rows];
-        add_outer(self.unit, input, d_sums, size, columns.len(), of_kernel);
+        let panel = PanelGroup::single(columns.len());
+        add_outer(self.unit, input, d_sums, size, padded(self.input_dim), panel, of_kernel);
         add_sums(self.unit, d_sums, size, of_bias);
     }
 

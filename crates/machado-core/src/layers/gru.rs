@@ -4,7 +4,7 @@ use super::{BlockShape, Mode, Piece, Stripe};
 use crate::math::buffer::Buffer;
 use crate::math::gru::GruWeights;
 use crate::math::matmul::padded;
-use crate::math::outer::{add_outer, add_sums};
+use crate::math::outer::{PanelGroup, add_outer, add_sums};
 use crate::math::simd::VectorUnit;
 use crate::math::tile::Steps;
 use crate::params::{Initializer, ParameterSpec};
@@ -119,12 +119,23 @@ impl Gru {
         }
     }
 
-    /// One piece for each panel of units: `[C, 3, L]` (h, z, r) of the kernel, `[H, 3, L]` (z, r, h)
-    /// of the recurrent kernel, `[4, L]` of the bias.
+    /// For each panel of units `[C, 3, L]` (h, z, r) of the kernel, `[H, 3, L]` (z, r, h) of the
+    /// recurrent kernel, `[4, L]` of the bias; some panels make a piece.
     pub(super) fn gradient_pieces(&self) -> Vec<usize> {
-        let lanes = self.weights.lanes();
+        let panels = padded(self.units) / self.weights.lanes();
+        let together = self.panels_together();
+        let sizes = (0..panels).step_by(together).map(|first| together.min(panels - first));
+        sizes.map(|count| count * self.panel_len()).collect()
+    }
+
+    /// Panels of a piece. Many share the reading of the states, which for a small layer is cheap.
+    fn panels_together(&self) -> usize {
+        if self.units < 256 { 1 } else { 4 }
+    }
+
+    fn panel_len(&self) -> usize {
         let rows = padded(self.input_dim) + padded(self.units);
-        vec![(3 * rows + 4) * lanes; padded(self.units) / lanes]
+        (3 * rows + 4) * self.weights.lanes()
     }
 
     pub(super) fn add_gradient(
@@ -138,20 +149,30 @@ impl Gru {
     ) {
         let lanes = self.weights.lanes();
         let (inputs, units) = (padded(self.input_dim), padded(self.units));
-        let (of_input, rest) = out.split_at_mut(inputs * 3 * lanes);
-        let (of_state, of_bias) = rest.split_at_mut(units * 3 * lanes);
         let input = stripe.steps(input, shape, inputs);
         let before = stripe.steps(&pass.states, shape, units);
+        let first_panel = number * self.panels_together();
         let gates = Steps {
             data: &pass.gates,
-            first: (number * shape.rows + stripe.first) * 4 * lanes,
+            first: (first_panel * shape.rows + stripe.first) * 4 * lanes,
             step: self.weights.gates_len(shape.rows),
             stride: 4 * lanes,
         };
         let size = [shape.time, stripe.rows];
-        add_outer(self.unit, input, gates, size, 3 * lanes, of_input);
-        add_outer(self.unit, before, gates.from(lanes), size, 3 * lanes, of_state);
-        add_sums(self.unit, gates, size, of_bias);
+        let panels = PanelGroup {
+            count: out.len() / self.panel_len(),
+            width: 3 * lanes,
+            b_stride: shape.rows * 4 * lanes,
+            out_stride: self.panel_len(),
+        };
+        add_outer(self.unit, input, gates, size, inputs, panels, out);
+        let of_state = &mut out[inputs * panels.width..];
+        add_outer(self.unit, before, gates.from(lanes), size, units, panels, of_state);
+        for (panel, out) in out.chunks_exact_mut(self.panel_len()).enumerate() {
+            let of_bias = out.len() - 4 * lanes;
+            let gates = gates.from(panel * panels.b_stride);
+            add_sums(self.unit, gates, size, &mut out[of_bias..]);
+        }
     }
 
     pub(super) fn unpack_gradient(&self, pieces: &[Piece], out: &mut [f32]) {
@@ -160,9 +181,10 @@ impl Gru {
         let (of_recurrent, of_bias) = rest.split_at_mut(units * 3 * units);
         let (bias_x, bias_h) = of_bias.split_at_mut(3 * units);
         let [z, r, h] = [0, 1, 2];
-        for (number, piece) in pieces.iter().enumerate() {
+        let panels = pieces.iter().flat_map(|piece| piece.values.chunks_exact(self.panel_len()));
+        for (number, panel) in panels.enumerate() {
             let own = (number * lanes).min(units)..((number + 1) * lanes).min(units);
-            let (input, rest) = piece.values.split_at(padded(self.input_dim) * 3 * lanes);
+            let (input, rest) = panel.split_at(padded(self.input_dim) * 3 * lanes);
             let (state, bias) = rest.split_at(padded(units) * 3 * lanes);
             // Where the values of a gate's units go in a row of three gates.
             let place = |gate: usize| gate * units + own.start..gate * units + own.end;

@@ -10,7 +10,7 @@ use super::{BlockShape, Conv1d, Embedding, Piece, Stripe};
 use crate::math::buffer::Buffer;
 use crate::math::lookup::{add_to_rows, sum_rows};
 use crate::math::matmul::{From, Rows, multiply, padded};
-use crate::math::outer::add_outer;
+use crate::math::outer::{PanelGroup, add_outer};
 use crate::math::simd::VectorUnit;
 use crate::math::tile::Steps;
 use crate::params::ParameterSpec;
@@ -179,7 +179,8 @@ impl TokenConv1d {
                 let b = steps(d_table, width).from(columns.start);
                 d_tap.reset(inputs * columns.len());
                 let size = [self.vocabulary_size, 1];
-                add_outer(self.unit, a, b, size, columns.len(), &mut d_tap);
+                let panel = PanelGroup::single(columns.len());
+                add_outer(self.unit, a, b, size, inputs, panel, &mut d_tap);
                 super::unpack_columns(&d_tap, columns, filters, out);
             }
         }

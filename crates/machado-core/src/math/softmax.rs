@@ -129,7 +129,7 @@ fn exp_sum<S: Simd>(simd: S, row: &[f32], max: f32) -> f32 {
     let max = S::f32s::splat(simd, max);
     let mut sum = S::f32s::splat(simd, 0.0);
     for chunk in row.chunks_exact(S::f32s::LEN) {
-        sum = sum + exp_vector(simd, S::f32s::from_slice(simd, chunk) - max);
+        sum += exp_vector(simd, S::f32s::from_slice(simd, chunk) - max);
     }
     reduce::<S>(sum, |a, b| a + b)
 }
@@ -141,7 +141,7 @@ fn exp_in_place<S: Simd>(simd: S, row: &mut [f32], max: f32) -> f32 {
     let mut sum = S::f32s::splat(simd, 0.0);
     for chunk in row.chunks_exact_mut(S::f32s::LEN) {
         let e = exp_vector(simd, S::f32s::from_slice(simd, chunk) - max);
-        sum = sum + e;
+        sum += e;
         e.store_slice(chunk);
     }
     reduce::<S>(sum, |a, b| a + b)

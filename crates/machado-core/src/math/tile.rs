@@ -8,8 +8,6 @@
 //! Each sum is one chain of multiply-adds from first to last, whatever tile it falls into. So a
 //! row's result does not depend on the rows beside it.
 
-use std::ops::Range;
-
 use fearless_simd::prelude::*;
 
 /// Vectors of a full tile. With eight rows and the operands this takes 28 of 32 registers, with
@@ -87,6 +85,12 @@ impl<'a> Steps<'a> {
         &self.data[self.first + t * self.step..]
     }
 
+    /// The same rows, from step `t` on.
+    #[inline(always)]
+    pub(super) fn later(self, t: usize) -> Self {
+        Self { first: self.first + t * self.step, ..self }
+    }
+
     /// The same rows, from value `offset` of each on.
     #[inline(always)]
     pub fn from(self, offset: usize) -> Self {
@@ -94,18 +98,17 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// `sums[r][v] += Σ a[r] · b[v]` over the `rows` of the steps `times`: the outer products that the
+/// `sums[r][v] += Σ a[r] · b[v]` over the first `rows` rows of `time` steps: the outer products that the
 /// gradient of a weight is the sum of.
 #[inline(always)]
 pub(super) fn multiply_outer<S: Simd, const R: usize, const V: usize>(
     simd: S,
     a: Steps<'_>,
     b: Steps<'_>,
-    times: Range<usize>,
-    rows: usize,
+    [time, rows]: [usize; 2],
     mut sums: [[S::f32s; V]; R],
 ) -> [[S::f32s; V]; R] {
-    for t in times {
+    for t in 0..time {
         let (a_rows, b_rows) = (a.at(t), b.at(t));
         for row in 0..rows {
             let x = &a_rows[row * a.stride..][..R];
