@@ -266,7 +266,7 @@ pub struct ComputeArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "MACHADO_THREADS")]
     pub threads: Option<usize>,
 
-    /// Vector instructions to use, such as avx512, avx2, sse2 or neon; results of different ones
+    /// Vector instructions to use, such as avx512, avx2, neon or portable; results of different ones
     /// differ in the last bits [default: the best of this machine]
     #[arg(long, value_name = "NAME", env = "MACHADO_VECTOR_UNIT")]
     pub vector_unit: Option<String>,
@@ -483,8 +483,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = one_to::<1_000_000>, conflicts_with = "texts")]
     pub vocabulary: Option<usize>,
 
-    /// One layer alone, forward and back: its units are --units, its inputs --input
-    #[arg(long, value_enum, value_name = "gru")]
+    /// One layer alone, forward and back; only --units, --input, --batch-size and --window matter
+    #[arg(long, value_enum, value_name = "gru", conflicts_with_all = ["texts", "vocabulary", "preset", "config"])]
     pub layer: Option<BenchLayer>,
 
     /// Inputs of the layer alone
@@ -492,7 +492,7 @@ pub struct BenchArgs {
     pub input: usize,
 
     /// Seconds for each measurement
-    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = positive)]
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = up_to_an_hour)]
     pub seconds: f64,
 
     /// Print JSON: train, evaluate, generate, peak_gflops, threads, vector_unit, peak_memory_mb, and
@@ -572,6 +572,10 @@ fn number_that(text: &str, expected: &str, fits: impl Fn(f64) -> bool) -> Result
 
 fn positive(text: &str) -> Result<f64, String> {
     number_that(text, "greater than 0", |value| value > 0.0)
+}
+
+fn up_to_an_hour(text: &str) -> Result<f64, String> {
+    number_that(text, "greater than 0 and at most 3600", |value| value > 0.0 && value <= 3600.0)
 }
 
 fn zero_or_more(text: &str) -> Result<f64, String> {

@@ -15,7 +15,7 @@ use self::timer::Timer;
 use crate::cli::BenchArgs;
 use crate::memory;
 
-/// Multiply-adds of one measurement of the peak, for each lane: some milliseconds.
+/// Rounds of multiply-adds of one measurement of the peak: some milliseconds.
 const PEAK_ROUNDS: u64 = 1 << 20;
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {

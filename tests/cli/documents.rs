@@ -61,6 +61,10 @@ fn check_commands(name: &str, book: &str) {
                 command.args(["--split", "0.9:0.05", "--eval-shift", "50"]);
             }
         }
+        if args[0] == "bench" {
+            // The same sizes, but for a moment only.
+            command.args(["--seconds", "0.01", "--vocabulary", "9"]);
+        }
         command.assert().success();
         run += 1;
     }
@@ -83,27 +87,31 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
+    "docs/performance.md",
     "assets/README.md",
 ];
 
 #[test]
 fn flags_that_documents_name_exist() {
     let place = Place::new();
-    let help: String = ["train", "generate", "predict", "evaluate", "decode", "info", "plot"]
-        .iter()
-        .map(|command| place.stdout(&[command, "--help"]))
-        .collect();
+    let help: String =
+        ["train", "generate", "predict", "evaluate", "decode", "info", "plot", "bench"]
+            .iter()
+            .map(|command| place.stdout(&[command, "--help"]))
+            .collect();
     for name in DOCUMENTS {
         let document = document(name);
         let flags = document.split(|c: char| c.is_whitespace() || "`(),;".contains(c));
         for flag in flags.filter(|word| word.starts_with("--") && word.len() > 3) {
-            let known = ["--release", "--path", "--help", "--version"].contains(&flag);
+            // Of cargo, and of the scripts below bench/.
+            let foreign = ["--release", "--path", "--manifest-path", "--bench", "--rounds"];
+            let known = foreign.contains(&flag) || ["--help", "--version"].contains(&flag);
             assert!(
                 known || help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
                 "{name} names {flag}"

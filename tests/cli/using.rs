@@ -206,3 +206,35 @@ fn completions_are_printed_for_a_shell() {
     let place = Place::new();
     assert!(place.stdout(&["completions", "bash"]).contains("machado"));
 }
+
+#[test]
+fn bench_measures_models_and_a_layer() {
+    let place = Place::new();
+    let quick = ["bench", "--json", "--seconds", "0.01", "--units", "17", "--window", "9"];
+    // A vocabulary of one token, one that look-ups are made for, and one that is too large for them.
+    for vocabulary in ["1", "300", "5000"] {
+        let figures = place.json(&[&quick[..], &["--vocabulary", vocabulary]].concat());
+        assert_eq!(figures["vocabulary_size"].to_string(), vocabulary);
+        for (group, key) in [
+            ("train", "ms_per_step"),
+            ("train", "tokens_per_second"),
+            ("train", "share_of_peak"),
+            ("evaluate", "tokens_per_second"),
+            ("generate", "one_stream_tokens_per_second"),
+            ("generate", "streams_64_tokens_per_second"),
+        ] {
+            assert!(figures[group][key].as_f64().unwrap() > 0.0, "{group} {key}: {figures}");
+        }
+        for key in ["peak_gflops", "threads"] {
+            assert!(figures[key].as_f64().unwrap() > 0.0, "{key}: {figures}");
+        }
+        assert!(figures["vector_unit"].is_string());
+    }
+    let layer = place.json(&[&quick[..], &["--layer", "gru", "--input", "5"]].concat());
+    assert!(layer["forward_ms"].as_f64().unwrap() > 0.0, "{layer}");
+    assert_eq!(layer["units"], 17);
+    let text = place.stdout(&["bench", "--seconds", "0.01", "--units", "8"]);
+    for word in ["peak", "train", "evaluate", "generate"] {
+        assert!(text.contains(word), "{text}");
+    }
+}

@@ -185,11 +185,6 @@ impl<'m> Generator<'m> {
             .collect()
     }
 
-    /// Why a text ended; `None` while it goes on.
-    pub fn finish_reason(&self, text: usize) -> Option<FinishReason> {
-        self.texts[text].finished
-    }
-
     /// Tokens drawn for a text.
     pub fn tokens(&self, text: usize) -> usize {
         self.texts[text].tokens

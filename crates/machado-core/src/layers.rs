@@ -200,6 +200,14 @@ impl Layer {
         }
     }
 
+    /// Whether these values, read from a file, can be a state.
+    pub fn accepts_state(&self, values: &[f32]) -> bool {
+        match self {
+            Self::TokenConv1d(layer) => layer.accepts_state(values),
+            _ => values.iter().all(|value| value.is_finite()),
+        }
+    }
+
     /// `f32` values that a [`Pass`] keeps per position, to plan memory with.
     pub fn values_per_position(&self) -> usize {
         match self {
@@ -211,7 +219,8 @@ impl Layer {
         }
     }
 
-    /// Multiply-adds per position on the way forward; the way back takes twice as many.
+    /// Multiply-adds per position on the way forward, without any that look-ups save; the way back
+    /// takes twice as many.
     pub fn multiply_adds(&self) -> usize {
         match self {
             Self::Embedding(_) | Self::Dropout(_) => 0,
@@ -267,8 +276,8 @@ impl Layer {
     }
 
     /// The way back through a block: from `d_output: [T, B, C]` to `d_input`, which is overwritten.
-    /// A layer that begins with an embedding has no gradient of its input; its `d_input` is left alone. The layer may keep
-    /// `d_output` and leave another buffer in its place.
+    /// A layer that begins with an embedding has no gradient of its input; its `d_input` is left
+    /// alone. The layer may keep `d_output` and leave another buffer in its place.
     pub fn backward(
         &self,
         shape: BlockShape,
@@ -359,15 +368,14 @@ impl Pass {
         }
     }
 
-    /// The output, to be changed in place.
+    /// The output of a dense layer, to be changed in place.
+    ///
+    /// # Panics
+    /// If the layer is no dense one.
     pub fn output_mut(&mut self) -> &mut [f32] {
         match self {
-            Self::Embedding(pass) => pass.output_mut(),
-            Self::Conv1d(pass) => pass.output_mut(),
-            Self::TokenConv1d(pass) => pass.output_mut(),
-            Self::Gru(pass) => pass.output_mut(),
-            Self::Dropout(pass) => pass.output_mut(),
             Self::Dense(pass) => pass.output_mut(),
+            pass => panic!("{pass:?} is not the pass of a dense layer"),
         }
     }
 
@@ -419,7 +427,8 @@ impl Iterator for Panels {
 
 /// Copies a panel `[K or more, width]` to its columns, padding left out, of `out: [K, n]`.
 fn unpack_columns(panel: &[f32], columns: Range<usize>, n: usize, out: &mut [f32]) {
-    let own = columns.start..columns.end.min(n);
+    // A narrow panel can lie in the padding alone.
+    let own = columns.start.min(n)..columns.end.min(n);
     for (row, out) in panel.chunks_exact(columns.len()).zip(out.chunks_exact_mut(n)) {
         out[own.clone()].copy_from_slice(&row[..own.len()]);
     }

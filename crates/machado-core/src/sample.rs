@@ -148,27 +148,21 @@ impl Draw {
 fn place_of(weights: &[f32], share: f64) -> usize {
     let sum = |chunk: &[f32]| f64::from(chunk.iter().sum::<f32>());
     let mut rest = share * weights.chunks(SUMMED).map(sum).sum::<f64>();
-    let mut last = 0;
     for (number, chunk) in weights.chunks(SUMMED).enumerate() {
         let whole = sum(chunk);
         if rest >= whole {
             rest -= whole;
             continue;
         }
-        for (place, &weight) in chunk.iter().enumerate().filter(|&(_, &weight)| weight > 0.0) {
-            last = number * SUMMED + place;
+        for (place, &weight) in chunk.iter().enumerate() {
             rest -= f64::from(weight);
             if rest < 0.0 {
-                return last;
+                return number * SUMMED + place;
             }
         }
     }
     // If rounding left a little over, the last possible token takes it.
-    if weights.get(last).is_some_and(|&weight| weight > 0.0) {
-        last
-    } else {
-        weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
-    }
+    weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
 }
 
 fn normalize(values: &mut [f64]) {
@@ -234,6 +228,30 @@ mod tests {
             assert_eq!(place_of(&weights, share), expected, "{share}");
         }
         assert_eq!(place_of(&weights, 1.0), 38, "rounding");
+        weights[0] = 4.0;
+        assert_eq!(place_of(&weights, 1.0), 38, "rounding, with a likely first token");
+    }
+
+    #[test]
+    fn temperatures_at_the_ends_of_their_range() {
+        for unit in VectorUnit::available() {
+            let drawn = |temperature: f64| -> Vec<u32> {
+                let sampler = Sampler { temperature, ..Sampler::default() };
+                let mut draw = Draw::new(sampler, unit).expect("a sampler");
+                let mut rng = Rng::new(9, Purpose::Generate, 0);
+                (0..400).map(|_| draw.draw(&LOGITS, &mut rng)).collect()
+            };
+            for low in [1e-300, 1e-39, 1e-20] {
+                assert!(drawn(low).iter().all(|&id| id == 1), "{} at {low}", unit.name());
+            }
+            // Nearly even: each of the four about 100 times.
+            for high in [1e20, 1e39, 1e300] {
+                for id in 0..4 {
+                    let count = drawn(high).iter().filter(|&&drawn| drawn == id).count();
+                    assert!((60..140).contains(&count), "{} at {high}: {count}", unit.name());
+                }
+            }
+        }
     }
 
     #[test]

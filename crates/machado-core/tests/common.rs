@@ -81,7 +81,7 @@ pub(crate) fn trainer(config: &RunConfig, threads: usize) -> Trainer {
 }
 
 pub(crate) fn resumed(config: &RunConfig, file: &[u8]) -> Trainer {
-    Trainer::resume(config.clone(), training_text(config), file, compute(1)).unwrap()
+    Trainer::resume(config.clone(), training_text(config), file, compute(2)).unwrap()
 }
 
 /// `values: [rows, n]` with padded rows.

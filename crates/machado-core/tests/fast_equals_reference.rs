@@ -1,7 +1,9 @@
 //! Each fast routine against its plain version, for each vector unit of this machine.
 
+use machado_core::math::buffer::Buffer;
 use machado_core::math::elementwise;
 use machado_core::math::gru::GruWeights;
+use machado_core::math::lookup::{add_to_rows, sum_rows};
 use machado_core::math::matmul::{From, Packed, Rows, Segment, multiply, padded};
 use machado_core::math::outer::{PanelGroup, add_outer, add_sums};
 use machado_core::math::reference;
@@ -69,6 +71,59 @@ fn products() {
                 assert_eq!(found, again, "{what}: packed transposed");
             }
         }
+    }
+}
+
+/// Rows come in blocks that the cache holds; with the longest rows a block is as short as it can be.
+#[test]
+fn products_of_several_blocks_of_rows() {
+    let unit = VectorUnit::detect();
+    for size @ [m, k, n] in [[40, 5000, 17], [9, 70_000, 2]] {
+        let (a, b) = (random(m * k, 0.1), random(k * n, 0.1));
+        let mut packed = Packed::new(unit, k, n);
+        packed.pack(&b);
+        let padded_a = pad(&a, k);
+        let mut found = vec![0.0; m * padded(n)];
+        multiply(Rows::new(&padded_a, k, padded(k)), &packed, From::Zero, &mut found);
+        let expected = reference::matmul(&a, &b, size);
+        assert_close(&unpad(&found, n), &expected, 1e-4, &format!("{size:?}"));
+    }
+}
+
+#[test]
+fn look_ups_and_their_way_back() {
+    for unit in VectorUnit::available() {
+        let (width, time, rows, step) = (32, 5, 3, 4);
+        let tables = [11u64, 12].map(|seed| {
+            let mut table = Buffer::zeros(7 * width);
+            table.copy_from_slice(&random(7 * width + seed as usize, 1.0)[seed as usize..]);
+            table
+        });
+        let ids: Vec<u32> = (0..(1 + time) * step).map(|i| (i * 5 % 7) as u32).collect();
+        let mut found = vec![9.0; time * step * width];
+        sum_rows(unit, &tables, &ids, step, width, &mut found);
+        for (i, found) in found.chunks_exact(width).enumerate() {
+            let row = |table: usize, id: u32| &tables[table][id as usize * width..][..width];
+            let pairs = row(0, ids[i]).iter().zip(row(1, ids[i + step]));
+            let expected: Vec<f32> = pairs.map(|(a, b)| a + b).collect();
+            assert_eq!(found, expected, "{} position {i}", unit.name());
+        }
+        // The way back of the last rows of each step.
+        let values = random(time * step * width, 1.0);
+        let own = Steps { data: &values, first: width, step: step * width, stride: width };
+        let mut table = vec![0.5; 7 * width];
+        add_to_rows(unit, own, &ids[1..], step, [time, rows], width, &mut table);
+        let mut expected = vec![0.5f64; 7 * width];
+        for t in 0..time {
+            for row in 1..=rows {
+                let (id, place) = (ids[t * step + row] as usize, (t * step + row) * width);
+                for c in 0..width {
+                    expected[id * width + c] += f64::from(values[place + c]);
+                }
+            }
+        }
+        let expected: Vec<f32> = expected.into_iter().map(|sum| sum as f32).collect();
+        assert_close(&table, &expected, 1e-6, unit.name());
     }
 }
 

@@ -1,5 +1,5 @@
 use machado_core::evaluate::evaluate;
-use machado_core::generate::{Generator, GeneratorConfig};
+use machado_core::generate::{FinishReason, Generator, GeneratorConfig, Written, write_texts};
 use machado_core::ids::TokenIds;
 use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
@@ -57,6 +57,28 @@ fn a_text_is_the_same_alone_and_with_others() {
     assert_ne!(together[0], together[1]);
     assert_ne!(together[0], write(&model, 1, settings(6, 0))[0]);
     assert!(together.iter().all(|text| text.chars().count() == 60));
+}
+
+#[test]
+fn texts_on_all_threads_are_those_of_one_generator() {
+    let model = model();
+    let mut settings = settings(5, 3);
+    settings.stop = vec!["a".into()];
+    for threads in 1..=3 {
+        for texts in [1, 5, 70] {
+            let written = write_texts(&model, &compute(threads), &[3, 1, 2], texts, &settings);
+            let written = written.unwrap();
+            let expected = write(&model, texts, settings.clone());
+            assert!(written.iter().map(|text| &text.text).eq(&expected), "{threads} threads");
+            let stopped = |text: &&Written| text.finish_reason == FinishReason::Stop;
+            assert!(texts < 70 || (1..texts).contains(&written.iter().filter(stopped).count()));
+            for text in &written {
+                let all = text.tokens == settings.tokens;
+                assert!(all || text.finish_reason == FinishReason::Stop, "{text:?}");
+            }
+        }
+    }
+    assert!(write_texts(&model, &compute(2), &[3], 0, &settings).unwrap().is_empty());
 }
 
 #[test]

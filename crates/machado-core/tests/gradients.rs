@@ -9,7 +9,7 @@ use machado_core::rng::{Purpose, Rng};
 
 const VOCABULARY: usize = 7;
 
-/// Random windows; more rows than one block has, so that blocks are summed too.
+/// Random windows.
 fn batch(rows: usize, time: usize, start: Start) -> Batch {
     let mut rng = Rng::new(5, Purpose::Shuffle, 0);
     let windows = (0..rows * (time + 1)).map(|_| rng.below(VOCABULARY as u64) as u32).collect();
@@ -98,7 +98,7 @@ fn a_convolution_of_width_one() {
 }
 
 #[test]
-fn a_weight_with_more_rows_than_one_task_sums() {
+fn a_weight_of_many_panels() {
     let layers = vec![
         LayerConfig::Embedding { output_dim: 2 },
         LayerConfig::Dense { units: Some(37), activation: Activation::Tanh },
@@ -180,6 +180,94 @@ fn look_ups_equal_products() {
         assert_eq!(found.len(), expected.len());
         for (i, (a, b)) in found.iter().zip(&expected).enumerate() {
             assert!((a - b).abs() < 1e-5, "value {i}: {a}, not {b}");
+        }
+    }
+}
+
+/// A GRU so wide that some panels are summed together, the last piece has fewer of them, and columns
+/// are copied together; more steps than are summed at a time; rows that are no whole stripe. For each
+/// weight the slope in a random direction is the gradient times the direction.
+#[test]
+fn a_wide_gru_on_each_vector_unit() {
+    let layers = vec![
+        LayerConfig::Embedding { output_dim: 3 },
+        LayerConfig::Gru { units: 272 },
+        LayerConfig::Dense { units: None, activation: Activation::Softmax },
+    ];
+    let config = ModelConfig { layers };
+    for unit in VectorUnit::available() {
+        let compute = Compute::new(2, unit).unwrap();
+        let mut engine = Engine::new(&config, VOCABULARY, compute).unwrap();
+        let table = engine.network().table().clone();
+        let mut weights = table.initial_values(4);
+        // Embeddings begin small, and so would the gradient of the kernel that they meet.
+        weights[table.range(0)].iter_mut().for_each(|weight| *weight *= 20.0);
+        let batch = batch(5, 40, Start::Fresh);
+        let key = StepKey { seed: 0, step: 0 };
+        let mut gradients = vec![0.0; weights.len()];
+        engine.load(&weights);
+        engine.gradients(&batch, Target::All, key, &mut gradients);
+        for (number, spec) in table.specs().iter().enumerate() {
+            let range = table.range(number);
+            let mut rng = Rng::new(6, Purpose::Weights, number as u64);
+            // Along the gradient's signs, so that the slope is large, and random in size.
+            let direction: Vec<f64> = gradients[range.clone()]
+                .iter()
+                .map(|g| f64::from(g.signum()) * rng.uniform())
+                .collect();
+            let norm = direction.iter().map(|d| d * d).sum::<f64>().sqrt();
+            let mut loss_at = |h: f64| {
+                let mut moved = weights.clone();
+                for (weight, d) in moved[range.clone()].iter_mut().zip(&direction) {
+                    *weight += (h * d / norm) as f32;
+                }
+                engine.load(&moved);
+                engine.evaluate(&batch, Target::All).loss()
+            };
+            let h = 0.02;
+            let slope = (loss_at(h) - loss_at(-h)) / (2.0 * h);
+            let pairs = gradients[range.clone()].iter().zip(&direction);
+            let expected = pairs.map(|(&g, d)| f64::from(g) * d / norm).sum::<f64>();
+            let difference = (slope - expected).abs();
+            assert!(
+                difference < 1e-4 + 5e-3 * expected.abs(),
+                "{} {}: slope {slope}, gradient {expected}",
+                unit.name(),
+                spec.name
+            );
+            assert!(expected > 1e-3, "{}: a check of zeros proves nothing", spec.name);
+        }
+    }
+}
+
+/// What a batch leaves in the buffers is never seen by the next one, however many rows or steps it has.
+#[test]
+fn buffers_are_used_again_without_a_trace() {
+    let config = ModelConfig {
+        layers: vec![
+            LayerConfig::Embedding { output_dim: 3 },
+            LayerConfig::Conv1d { filters: 5, kernel_size: 2, activation: Activation::Tanh },
+            LayerConfig::Gru { units: 4 },
+            dense(),
+        ],
+    };
+    let engine = || {
+        let compute = Compute::new(2, VectorUnit::detect()).unwrap();
+        let mut engine = Engine::new(&config, VOCABULARY, compute).unwrap();
+        let weights = weights(&engine);
+        engine.load(&weights);
+        engine
+    };
+    let key = StepKey { seed: 0, step: 0 };
+    let mut used = engine();
+    let mut gradients = vec![0.0; used.network().table().len()];
+    for (rows, time) in [(21, 9), (3, 2), (1, 12), (21, 9), (8, 1)] {
+        for target in [Target::All, Target::Last] {
+            let batch = batch(rows, time, Start::Fresh);
+            let loss = used.gradients(&batch, target, key, &mut gradients);
+            let mut expected = vec![0.0; gradients.len()];
+            assert_eq!(engine().gradients(&batch, target, key, &mut expected), loss);
+            assert_eq!(gradients, expected, "{rows} rows, {time} steps");
         }
     }
 }

@@ -1,8 +1,9 @@
 use machado_core::checkpoint::{self, FORMAT_VERSION};
+use machado_core::data::Sampling;
 use machado_core::error::Error;
 use serde_json::{Value, json};
 
-use crate::common::{config, trainer};
+use crate::common::{config, resumed, trainer};
 
 fn file() -> Vec<u8> {
     trainer(&config(), 1).model_file()
@@ -178,5 +179,27 @@ proptest::proptest! {
         let place = place % bytes.len();
         bytes[place] = value;
         let _ = checkpoint::read_model(&bytes);
+    }
+}
+
+/// The layers take their state from it, and one of them takes rows of a table.
+#[test]
+fn a_state_of_streams_that_no_batch_can_have_left() {
+    let mut config = config();
+    config.data.sampling = Sampling::Streams;
+    let mut stopped = trainer(&config, 1);
+    while stopped.progress().step < 1 || !stopped.is_settled() {
+        stopped.next().unwrap().unwrap();
+    }
+    let file = stopped.resume_file();
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+    let offset = header["streams/states"]["data_offsets"][0].as_u64().unwrap() as usize;
+    for bad in [1e9f32, -1.0, 0.5, f32::NAN, f32::INFINITY] {
+        let mut broken = file.clone();
+        broken[8 + length + offset..][..4].copy_from_slice(&bad.to_le_bytes());
+        let outcome: Result<Vec<_>, _> = resumed(&config, &broken).collect();
+        let message = outcome.expect_err("no such state").to_string();
+        assert!(message.contains("state of its streams"), "{bad}: {message}");
     }
 }

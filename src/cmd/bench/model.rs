@@ -29,8 +29,9 @@ const BATCHES: usize = 16;
 /// Windows of one evaluation.
 const EVALUATED_ROWS: usize = 64;
 
-/// Tokens of one text written.
-const WRITTEN: usize = 4000;
+/// Tokens of a text written: as many as take about so many multiply-adds, within limits.
+const WRITTEN_MULTIPLY_ADDS: f64 = 5e9;
+const WRITTEN: (f64, f64) = (20.0, 4000.0);
 
 /// Texts written at a time.
 const STREAMS: usize = 64;
@@ -60,8 +61,8 @@ pub(super) fn measure(
     let share_of_peak = 6.0 * macs * tokens / (ms / 1e3) / peak;
     let evaluated = evaluate(&mut learner, &plan, &corpus, timer);
     let model = learner.model();
-    let one = write_one(model, compute, timer)?;
-    let many = write_many(model, compute, timer)?;
+    let one = write_one(model, macs, compute, timer)?;
+    let many = write_many(model, macs, compute, timer)?;
 
     let rate = |tokens_per_second: f64| grouped(tokens_per_second as u64);
     let size = format!("batch {} × window {}", plan.batch_size, plan.window);
@@ -117,7 +118,7 @@ fn read(args: &BenchArgs, config: &RunConfig) -> Result<TrainingText> {
     let Some(size) = args.vocabulary else {
         return texts::read_for_training(&Texts::open(&args.texts)?, config);
     };
-    // Characters from the private planes: any number of them, and none is a surrogate.
+    // From here on there are a million characters, and none is a surrogate.
     let characters: Vec<char> = ('\u{1_0000}'..).take(size).collect();
     let mut rng = Rng::new(config.training.seed, Purpose::Weights, 0);
     let count = 20 * config.data.batch_size * (config.data.window + 1);
@@ -169,10 +170,12 @@ fn evaluate(learner: &mut Learner, plan: &BatchPlan, corpus: &Arc<Corpus>, timer
     batch.tokens() as f64 / seconds
 }
 
-fn generator_config() -> GeneratorConfig {
+/// How one of some texts is written by a model with so many multiply-adds for a token.
+fn generator_config(macs: f64, texts: usize) -> GeneratorConfig {
+    let tokens = WRITTEN_MULTIPLY_ADDS / (macs * texts as f64);
     GeneratorConfig {
         sampler: Sampler::default(),
-        tokens: WRITTEN,
+        tokens: tokens.clamp(WRITTEN.0, WRITTEN.1) as usize,
         stop: Vec::new(),
         seed: 1,
         purpose: Purpose::Generate,
@@ -181,23 +184,25 @@ fn generator_config() -> GeneratorConfig {
 }
 
 /// Tokens per second of one text.
-fn write_one(model: &Model, compute: &Compute, timer: &Timer) -> Result<f64> {
+fn write_one(model: &Model, macs: f64, compute: &Compute, timer: &Timer) -> Result<f64> {
+    let config = generator_config(macs, 1);
     let mut outcome = Ok(());
     let seconds =
-        timer.median(|| match Generator::new(model, compute.unit(), &[], 1, generator_config()) {
+        timer.median(|| match Generator::new(model, compute.unit(), &[], 1, config.clone()) {
             Ok(mut generator) => while generator.step(|_, _| {}) {},
             Err(error) => outcome = Err(error),
         });
     outcome?;
-    Ok(WRITTEN as f64 / seconds)
+    Ok(config.tokens as f64 / seconds)
 }
 
 /// Tokens per second of many texts, all together.
-fn write_many(model: &Model, compute: &Compute, timer: &Timer) -> Result<f64> {
+fn write_many(model: &Model, macs: f64, compute: &Compute, timer: &Timer) -> Result<f64> {
+    let config = generator_config(macs, STREAMS);
     let mut outcome = Ok(());
     let seconds = timer.median(|| {
-        outcome = write_texts(model, compute, &[], STREAMS, &generator_config()).map(|_| ());
+        outcome = write_texts(model, compute, &[], STREAMS, &config).map(|_| ());
     });
     outcome?;
-    Ok((STREAMS * WRITTEN) as f64 / seconds)
+    Ok((STREAMS * config.tokens) as f64 / seconds)
 }

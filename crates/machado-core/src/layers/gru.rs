@@ -38,10 +38,6 @@ impl Pass {
     pub(super) fn output(&self) -> &[f32] {
         &self.states[self.step..]
     }
-
-    pub(super) fn output_mut(&mut self) -> &mut [f32] {
-        &mut self.states[self.step..]
-    }
 }
 
 impl Gru {

@@ -48,10 +48,6 @@ impl Pass {
     pub(super) fn output(&self) -> &[f32] {
         &self.output
     }
-
-    pub(super) fn output_mut(&mut self) -> &mut [f32] {
-        &mut self.output
-    }
 }
 
 impl TokenConv1d {
@@ -108,6 +104,12 @@ impl TokenConv1d {
 
     pub(super) fn state_dim(&self) -> usize {
         self.tables.len() - 1
+    }
+
+    /// Whether all values are ids + 1, or 0.
+    pub(super) fn accepts_state(&self, values: &[f32]) -> bool {
+        let most = self.vocabulary_size as f32;
+        values.iter().all(|&value| value.fract() == 0.0 && (0.0..=most).contains(&value))
     }
 
     /// `ids: [T, B]` to outputs `[T, B, F]`; `state: [B, K − 1]`, oldest token first.

@@ -152,7 +152,7 @@ pub fn multiply(a: Rows<'_>, b: &Packed, from: From<'_>, out: &mut [f32]) {
 fn multiply_with<S: Simd>(simd: S, a: Rows<'_>, b: &Packed, from: From<'_>, out: &mut [f32]) {
     let columns = padded(b.n);
     let width = VECTORS * S::f32s::LEN;
-    let rows = (A_BLOCK / b.k).next_multiple_of(8);
+    let rows = (A_BLOCK / b.k).max(1).next_multiple_of(8);
     for (block, out) in out.chunks_mut(rows * columns).enumerate() {
         let a = Rows { data: &a.data[block * rows * a.stride..], ..a };
         for (panel_idx, panel) in b.data.chunks(b.k * width).enumerate() {

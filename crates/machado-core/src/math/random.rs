@@ -18,8 +18,12 @@ pub struct Dice {
     pub kept: f32,
 }
 
-/// Fills `out` with throws number `first`, `first + 1`, … of a `key`; both numbers are even.
+/// Fills `out` with throws number `first`, `first + 1`, … of a `key`.
+///
+/// # Panics
+/// If `first` or the number of throws is odd.
 pub fn throw(unit: VectorUnit, dice: Dice, key: u64, first: u64, out: &mut [f32]) {
+    assert!(first.is_multiple_of(2) && out.len().is_multiple_of(2), "throws come in pairs");
     dispatch!(unit.0, simd => throw_with(simd, dice, key, first, out));
 }
 

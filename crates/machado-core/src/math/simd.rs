@@ -31,9 +31,10 @@ impl VectorUnit {
             units.extend(best.as_sse4_2().map(|s| Self(s.level())));
             units.extend(best.as_sse2().map(|s| Self(s.level())));
         }
-        if units.is_empty() {
+        if units.is_empty() && !best.is_fallback() {
             units.push(Self(best));
         }
+        units.push(Self(Level::fallback()));
         units
     }
 

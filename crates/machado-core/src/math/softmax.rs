@@ -54,7 +54,8 @@ pub enum Leave {
 
 /// Compares each row of `logits: [N, V]`, padded, with its target.
 ///
-/// A target that is `>= V` is no position: its row is left out of the sums and has no gradient.
+/// A target that is `>= V` is no position: its row is left out of the sums, and has no gradient and
+/// no probabilities.
 /// Rows are summed in turn into `sums`: row `i` into sum `i` modulo their number.
 pub fn softmax_cross_entropy(
     unit: VectorUnit,
@@ -86,7 +87,7 @@ fn cross_entropy<S: Simd>(
 ) -> Option<LossSum> {
     let target = target as usize;
     if target >= vocabulary_size {
-        if let Leave::Gradient { .. } = leave {
+        if leave != Leave::Logits {
             row.fill(0.0);
         }
         return None;
@@ -184,30 +185,25 @@ pub fn softmax(unit: VectorUnit, row: &mut [f32]) -> f64 {
 }
 
 /// `weights = eˣ⁻ᵐᵃˣ` of each logit divided by `temperature`, with padding of 0: what the
-/// probabilities are proportional to.
+/// probabilities are proportional to. At a temperature too low for an `f32` only the likeliest ones
+/// have a weight.
 pub fn softmax_weights(unit: VectorUnit, logits: &[f32], temperature: f32, weights: &mut Vec<f32>) {
     weights.clear();
     weights.resize(padded(logits.len()), f32::NEG_INFINITY);
     weights[..logits.len()].copy_from_slice(logits);
-    dispatch!(unit.0, simd => {
-        let max = largest(simd, weights);
-        for chunk in weights.chunks_exact_mut(lanes(simd)) {
-            exp_of_chunk(simd, chunk, max, 1.0 / temperature);
-        }
-    });
+    // An infinite factor would make the difference 0 of the largest logit no number.
+    let factor = (1.0 / temperature).min(f32::MAX);
+    dispatch!(unit.0, simd => exp_scaled(simd, weights, factor));
     weights[logits.len()..].fill(0.0);
 }
 
 #[inline(always)]
-fn lanes<S: Simd>(_: S) -> usize {
-    S::f32s::LEN
-}
-
-#[inline(always)]
-fn exp_of_chunk<S: Simd>(simd: S, chunk: &mut [f32], max: f32, factor: f32) {
-    let x = (S::f32s::from_slice(simd, chunk) - S::f32s::splat(simd, max))
-        * S::f32s::splat(simd, factor);
-    exp_vector(simd, x).store_slice(chunk);
+fn exp_scaled<S: Simd>(simd: S, row: &mut [f32], factor: f32) {
+    let max = S::f32s::splat(simd, largest(simd, row));
+    for chunk in row.chunks_exact_mut(S::f32s::LEN) {
+        let x = (S::f32s::from_slice(simd, chunk) - max) * S::f32s::splat(simd, factor);
+        exp_vector(simd, x).store_slice(chunk);
+    }
 }
 
 /// The index of the largest value, the first one of equals; 0 for an empty slice.

@@ -1,7 +1,7 @@
 //! Threads: the only place where the crate's arithmetic is spread over several of them.
 //!
-//! Work is cut into pieces that do not depend on the number of threads, and each piece writes its
-//! own output. So one thread and sixteen give the same bytes.
+//! Each piece of work writes its own output, and no result depends on how work is cut into pieces.
+//! So one thread and sixteen give the same bytes.
 
 use std::sync::Arc;
 
@@ -81,8 +81,8 @@ impl Compute {
         }
     }
 
-    /// Cuts slices of one length at the same places, into chunks of at most `chunk` values, and
-    /// calls `work` with each, on any thread.
+    /// Cuts slices of one length at the same places and calls `work` with each part, on any thread.
+    /// With several threads a part has at most `chunk` values.
     ///
     /// # Panics
     /// If the slices are not of one length.

@@ -104,7 +104,7 @@ impl Block {
     /// Computes the logits.
     pub(super) fn forward(&mut self, network: &Network, mode: Mode) {
         for (i, layer) in network.layers().iter().enumerate() {
-            let head = self.head(network, i);
+            let head = self.steps_of(network, i);
             let (before, rest) = self.passes.split_at_mut(i);
             let (input, shape) = layer_input(before, &self.ids, self.shape, head);
             layer.forward(shape, mode, input, &mut self.states[i], &mut rest[0]);
@@ -137,7 +137,7 @@ impl Block {
         let last = self.passes.len() - 1;
         self.passes[last].swap_output(&mut self.d_output);
         for (i, layer) in network.layers().iter().enumerate().rev() {
-            let head = self.head(network, i);
+            let head = self.steps_of(network, i);
             let (before, rest) = self.passes.split_at_mut(i);
             let (_, shape) = layer_input(before, &self.ids, self.shape, head);
             let whole = before.last().map_or(0, |pass| pass.output().len());
@@ -154,15 +154,15 @@ impl Block {
     /// Adds this block's share of a piece of the gradient.
     pub(super) fn add_gradient(&self, network: &Network, piece: &mut Piece) {
         let layer = piece.layer;
-        let head = self.head(network, layer);
+        let head = self.steps_of(network, layer);
         let (input, shape) = layer_input(&self.passes[..layer], &self.ids, self.shape, head);
         for stripe in shape.stripes() {
             network.layers()[layer].add_gradient(shape, stripe, input, &self.passes[layer], piece);
         }
     }
 
-    /// Whether layer `i` is the last one and computes the last step only.
-    fn head(&self, network: &Network, i: usize) -> Target {
+    /// Which steps layer `i` computes: the last layer may compute the last step only.
+    fn steps_of(&self, network: &Network, i: usize) -> Target {
         let last = i + 1 == network.layers().len();
         if last { self.target } else { Target::All }
     }

@@ -1,8 +1,8 @@
 //! What trains and evaluates: ids in, loss and gradients out.
 //!
-//! The rows of a batch are cut into blocks of a fixed size; a thread takes a block through the
-//! whole sequence and back, so nobody waits for anybody between time steps. Then the gradients of
-//! the weights are summed, cut by weight. Neither cut depends on the number of threads.
+//! The rows of a batch are cut into one block for each thread, which takes it through the whole
+//! sequence and back, so nobody waits for anybody between time steps. Then the gradients of the
+//! weights are summed, cut by weight. How rows and weights are cut changes no result.
 
 use std::ops::Range;
 
@@ -18,7 +18,7 @@ use crate::math::simd::VectorUnit;
 use crate::math::softmax::{Leave, LossSum};
 use crate::math::threads::Compute;
 
-/// Whether a training step's random choices are made, and from what.
+/// Where the random choices of a training step come from.
 #[derive(Clone, Copy, Debug)]
 pub struct StepKey {
     /// The run's seed.
@@ -116,18 +116,21 @@ impl Engine {
     }
 
     /// Takes up a state for the next batch, which must have the shape of the one that left it.
-    /// Returns false if its size does not fit.
+    /// Returns false if its size does not fit, or no batch can have left it.
     pub fn set_states(&mut self, batch_size: usize, states: &[f32]) -> bool {
         self.resize(batch_size);
-        let cut: Vec<_> = cut(&self.compute, batch_size).collect();
+        let parts: Vec<_> = cut(&self.compute, batch_size).collect();
         let mut rest = states;
         for (number, layer) in self.network.layers().iter().enumerate() {
-            for (block, rows) in self.blocks.iter_mut().zip(&cut) {
+            for (block, rows) in self.blocks.iter_mut().zip(&parts) {
                 let Some((own, others)) = rest.split_at_checked(rows.len() * layer.state_dim())
                 else {
                     return false;
                 };
                 let state = &mut block.states_mut()[number];
+                if !layer.accepts_state(own) {
+                    return false;
+                }
                 state.set(own);
                 rest = others;
             }

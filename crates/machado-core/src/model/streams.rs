@@ -31,11 +31,6 @@ impl Streams {
         Ok(Self { network, block, rows: 1 })
     }
 
-    /// The number of texts.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Goes on with `rows` copies of the text read so far.
     ///
     /// # Panics

@@ -186,8 +186,9 @@ impl Trainer {
     /// Bytes that the run will need: ids, weights, gradients, moments, batches, shuffle buffer.
     pub fn planned_bytes(&self) -> u64 {
         let ids = self.corpus.ids().len() * self.corpus.ids().bytes_per_id();
-        // The weights, their gradients, the moments, and the weights packed for both ways.
-        let buffers = 2 + self.learner.optimizer().moments().len() + 2;
+        // The weights, their gradients (in pieces and in order), the moments, and the weights
+        // packed for both ways.
+        let buffers = 3 + self.learner.optimizer().moments().len() + 2;
         let weights = buffers * size_of::<f32>() * self.model().weights.len();
         let shuffle = self.plan.shuffle.bytes(self.plan.windows());
         let batch =
@@ -277,7 +278,7 @@ impl Trainer {
         if let Some(states) = self.states.take()
             && !self.learner.set_states(self.plan.batch_size, &states)
         {
-            let problem = "the state of the streams does not fit the batch size".into();
+            let problem = "the state of its streams is not one of this model and batch size".into();
             return Err(Error::Resume { problem });
         }
         let number = self.progress.step + 1;
