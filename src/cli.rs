@@ -48,7 +48,7 @@ pub enum Command {
     Plot(PlotArgs),
     /// Measure how fast this machine trains, evaluates and writes
     ///
-    /// Each figure is the median of many repetitions. The share of the peak compares the products
+    /// Without --preset or --config it is the tutorial's model that is measured. Each figure is the median of many repetitions. The share of the peak compares the products
     /// alone (two operations for each multiply-add, three passes for a step of training) with the
     /// multiply-adds that the machine does when it does nothing else.
     Bench(Box<BenchArgs>),
