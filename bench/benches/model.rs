@@ -59,7 +59,8 @@ fn training(c: &mut Criterion) {
             });
         });
         group.bench_function(format!("forward only, {units} units"), |b| {
-            let engine = learner.loaded_engine();
+            learner.load();
+            let engine = learner.engine_mut();
             b.iter(|| engine.evaluate(&batch, target));
         });
     }

@@ -58,6 +58,14 @@ impl BlockShape {
     }
 }
 
+/// The rows of a batch in blocks, one for each thread, of whole stripes. How they are cut changes
+/// no result: rows do not influence each other, and gradients are summed by stripes.
+pub fn cut_rows(rows: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
+    let stripes = rows.div_ceil(STRIPE);
+    let size = STRIPE * stripes.div_ceil(threads).max(1);
+    (0..rows).step_by(size).map(move |first| first..(first + size).min(rows))
+}
+
 /// Some neighbouring rows of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stripe {

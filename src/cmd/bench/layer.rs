@@ -1,10 +1,9 @@
 //! One layer alone, forward and back, with its weights repacked as in each step of training.
 
 use anyhow::Result;
-use machado_core::layers::{BlockShape, Gru, Input, Layer, Mode, Pass, Piece};
+use machado_core::layers::{BlockShape, Gru, Input, Layer, Mode, Pass, Piece, cut_rows};
 use machado_core::math::buffer::Buffer;
 use machado_core::math::matmul::padded;
-use machado_core::math::outer::STRIPE;
 use machado_core::math::threads::Compute;
 use machado_core::params::ParameterTable;
 use machado_core::rng::{Purpose, Rng};
@@ -96,10 +95,8 @@ impl LayerBench {
             values.fill_with(|| 0.1 * rng.normal() as f32);
             values
         };
-        let stripes = shape.rows.div_ceil(STRIPE);
-        let rows = STRIPE * stripes.div_ceil(compute.threads());
-        let blocks = (0..shape.rows).step_by(rows).map(|first| {
-            let shape = BlockShape { rows: rows.min(shape.rows - first), ..shape };
+        let blocks = cut_rows(shape.rows, compute.threads()).map(|rows| {
+            let shape = BlockShape { rows: rows.len(), ..shape };
             LayerBlock {
                 shape,
                 pass: layer.new_pass(),

@@ -163,7 +163,8 @@ fn evaluate(learner: &mut Learner, plan: &BatchPlan, corpus: &Arc<Corpus>, timer
     let plan =
         BatchPlan { sampling: Sampling::Windows, batch_size: EVALUATED_ROWS, ..plan.clone() };
     let batch = plan.epoch(Arc::clone(corpus), 0, 0).next().expect("a text with a window");
-    let engine = learner.loaded_engine();
+    learner.load();
+    let engine = learner.engine_mut();
     let seconds = timer.median(|| {
         engine.evaluate(&batch, Target::All);
     });

@@ -4,16 +4,13 @@
 //! sequence and back, so nobody waits for anybody between time steps. Then the gradients of the
 //! weights are summed, cut by weight. How rows and weights are cut changes no result.
 
-use std::ops::Range;
-
 use super::block::Block;
 use super::config::ModelConfig;
 use super::network::Network;
 use crate::data::{Batch, Target};
 use crate::error::Result;
-use crate::layers::{Layer, Mode, Piece};
+use crate::layers::{Layer, Mode, Piece, cut_rows};
 use crate::math::matmul::padded;
-use crate::math::outer::STRIPE;
 use crate::math::simd::VectorUnit;
 use crate::math::softmax::{Leave, LossSum};
 use crate::math::threads::Compute;
@@ -118,20 +115,18 @@ impl Engine {
     /// Takes up a state for the next batch, which must have the shape of the one that left it.
     /// Returns false if its size does not fit, or no batch can have left it.
     pub fn set_states(&mut self, batch_size: usize, states: &[f32]) -> bool {
-        self.resize(batch_size);
-        let parts: Vec<_> = cut(&self.compute, batch_size).collect();
+        self.arrange(batch_size);
         let mut rest = states;
         for (number, layer) in self.network.layers().iter().enumerate() {
-            for (block, rows) in self.blocks.iter_mut().zip(&parts) {
-                let Some((own, others)) = rest.split_at_checked(rows.len() * layer.state_dim())
-                else {
+            for block in &mut self.blocks {
+                let len = block.rows().len() * layer.state_dim();
+                let Some((own, others)) = rest.split_at_checked(len) else {
                     return false;
                 };
-                let state = &mut block.states_mut()[number];
                 if !layer.accepts_state(own) {
                     return false;
                 }
-                state.set(own);
+                block.states_mut()[number].set(own);
                 rest = others;
             }
         }
@@ -159,11 +154,8 @@ impl Engine {
         target: Target,
         work: impl Fn(&mut Block, &Network, usize, VectorUnit) + Sync + Send,
     ) -> LossSum {
-        self.resize(batch.rows);
+        self.arrange(batch.rows);
         let (network, unit) = (&self.network, self.compute.unit());
-        for (block, rows) in self.blocks.iter_mut().zip(cut(&self.compute, batch.rows)) {
-            block.set_rows(rows);
-        }
         self.compute.for_each(&mut self.blocks, |block| {
             block.set_batch(network, batch, target);
             let first_row = block.rows().start;
@@ -174,9 +166,13 @@ impl Engine {
         sum
     }
 
-    fn resize(&mut self, rows: usize) {
-        let count = cut(&self.compute, rows).count();
-        self.blocks.resize_with(count, || Block::new(&self.network));
+    /// As many blocks as a batch of so many rows needs, each with its rows.
+    fn arrange(&mut self, rows: usize) {
+        let cut = || cut_rows(rows, self.compute.threads());
+        self.blocks.resize_with(cut().count(), || Block::new(&self.network));
+        for (block, rows) in self.blocks.iter_mut().zip(cut()) {
+            block.set_rows(rows);
+        }
     }
 
     /// Sums the gradients over all blocks, piece by piece on all threads.
@@ -191,12 +187,4 @@ impl Engine {
         });
         network.unpack_gradients(&self.pieces, gradients);
     }
-}
-
-/// The rows of a batch in blocks, one for each thread, of whole stripes. How they are cut changes
-/// no result: rows do not influence each other, and gradients are summed by stripes.
-fn cut(compute: &Compute, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-    let stripes = rows.div_ceil(STRIPE);
-    let size = STRIPE * stripes.div_ceil(compute.threads()).max(1);
-    (0..rows).step_by(size).map(move |first| first..(first + size).min(rows))
 }

@@ -72,9 +72,13 @@ impl Learner {
         self.engine.set_states(batch_size, states)
     }
 
-    /// What computes, with the weights as they are now.
-    pub fn loaded_engine(&mut self) -> &mut Engine {
+    /// Gives the weights as they are now to what computes, as learning does by itself.
+    pub fn load(&mut self) {
         self.engine.load(&self.model.weights);
+    }
+
+    /// What computes, to evaluate with the weights that were [loaded](Self::load) last.
+    pub fn engine_mut(&mut self) -> &mut Engine {
         &mut self.engine
     }
 
@@ -91,7 +95,7 @@ impl Learner {
     fn learn_here(&mut self, batch: &Batch, lesson: Lesson) -> Result<Learnt> {
         let Lesson { target, key, learning_rate, clip_norm } = lesson;
         let unit = self.compute.unit();
-        self.engine.load(&self.model.weights);
+        self.load();
         let loss = self.engine.gradients(batch, target, key, &mut self.gradients);
         let gradient_norm = global_norm(unit, &self.gradients);
         let check = |what: &'static str, value: f64| {

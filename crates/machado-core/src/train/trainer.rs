@@ -380,10 +380,11 @@ impl Trainer {
                 if self.config.data.sampling == Sampling::Streams && self.states.is_none() {
                     self.states = Some(self.learner.engine().states());
                 }
+                self.learner.load();
                 Validation::new(&plan, Arc::clone(&self.corpus), self.config.data.target)?
             }
         };
-        let Some(sum) = validation.advance(self.learner.loaded_engine()) else {
+        let Some(sum) = validation.advance(self.learner.engine_mut()) else {
             let (done, total) = validation.done_and_total();
             self.events.push_back(Event::Evaluating { done, total });
             self.validation = Some(validation);
