@@ -170,6 +170,10 @@ pub struct Settings {
     #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
     pub dropout: Option<f64>,
 
+    /// Share of each GRU's recurrent weights switched off in each step of the training
+    #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
+    pub weight_dropout: Option<f64>,
+
     /// From gradients to weights: nadam, adam, adamw or sgd
     #[arg(long, value_parser = parse_optimizer, value_name = "NAME", help_heading = "Learning")]
     pub optimizer: Option<OptimizerConfig>,

@@ -96,8 +96,11 @@ fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
             LayerConfig::Conv1d { filters, .. } => {
                 *filters = settings.filters.unwrap_or(*filters);
             }
-            LayerConfig::Gru { units } => *units = settings.units.unwrap_or(*units),
-            LayerConfig::Dropout { .. } | LayerConfig::Dense { .. } => {}
+            LayerConfig::Gru { units, weight_dropout } => {
+                *units = settings.units.unwrap_or(*units);
+                *weight_dropout = settings.weight_dropout.unwrap_or(*weight_dropout);
+            }
+            LayerConfig::Dropout { .. } | LayerConfig::Add { .. } | LayerConfig::Dense { .. } => {}
         }
     }
     let is_gru = |layer: &LayerConfig| matches!(layer, LayerConfig::Gru { .. });
@@ -105,25 +108,37 @@ fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
         && let Some(first) = layers.iter().position(is_gru)
     {
         let gru = layers[first].clone();
-        layers.retain(|layer| !is_gru(layer));
+        // A sum may name a GRU that is no longer there.
+        layers.retain(|layer| !is_gru(layer) && !matches!(layer, LayerConfig::Add { .. }));
         layers.splice(first..first, std::iter::repeat_n(gru, count));
     }
-    if let Some(rate) = settings.dropout {
-        layers.retain(|layer| !matches!(layer, LayerConfig::Dropout { .. }));
-        if rate > 0.0 {
-            insert_dropout(layers, rate);
+    let dropout = layers.iter().find(|layer| matches!(layer, LayerConfig::Dropout { .. })).cloned();
+    let dropout = match (settings.dropout, dropout) {
+        (Some(rate), Some(LayerConfig::Dropout { per, .. })) => {
+            Some(LayerConfig::Dropout { rate, per })
         }
+        (Some(rate), _) => Some(LayerConfig::dropout(rate)),
+        // New layers get what the others have.
+        (None, dropout) if settings.gru_layers.is_some() => dropout,
+        (None, _) => None,
+    };
+    if let Some(dropout) = dropout {
+        set_dropout(layers, &dropout);
     }
 }
 
-/// Dropout before each GRU and before the output.
-fn insert_dropout(layers: &mut Vec<LayerConfig>, rate: f64) {
+/// Puts this dropout before each GRU and before the output, in place of any other.
+fn set_dropout(layers: &mut Vec<LayerConfig>, dropout: &LayerConfig) {
+    layers.retain(|layer| !matches!(layer, LayerConfig::Dropout { .. }));
+    if matches!(dropout, LayerConfig::Dropout { rate: 0.0, .. }) {
+        return;
+    }
     let with_dropout = |layer: &LayerConfig| {
         let before = matches!(
             layer,
             LayerConfig::Gru { .. } | LayerConfig::Dense { activation: Activation::Softmax, .. }
         );
-        let dropout = before.then_some(LayerConfig::Dropout { rate });
+        let dropout = before.then(|| dropout.clone());
         dropout.into_iter().chain([layer.clone()]).collect::<Vec<_>>()
     };
     *layers = layers.iter().flat_map(with_dropout).collect();

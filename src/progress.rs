@@ -387,8 +387,9 @@ fn short(layer: &LayerConfig) -> String {
         LayerConfig::Conv1d { filters, kernel_size, .. } => {
             format!("conv1d {filters} (width {kernel_size})")
         }
-        LayerConfig::Gru { units } => format!("gru {units}"),
-        LayerConfig::Dropout { rate } => format!("dropout {rate}"),
+        LayerConfig::Gru { units, .. } => format!("gru {units}"),
+        LayerConfig::Dropout { rate, .. } => format!("dropout {rate}"),
+        LayerConfig::Add { layer } => format!("+ {layer}"),
         LayerConfig::Dense { units: Some(units), .. } => format!("dense {units}"),
         LayerConfig::Dense { units: None, .. } => "dense".into(),
     }

@@ -22,7 +22,7 @@ fn model(units: usize) -> Model {
     let layers = vec![
         LayerConfig::Embedding { output_dim: 16 },
         LayerConfig::Conv1d { filters: 32, kernel_size: 3, activation: Activation::Relu },
-        LayerConfig::Gru { units },
+        LayerConfig::gru(units),
         LayerConfig::Dense { units: None, activation: Activation::Softmax },
     ];
     let characters: Vec<char> = ('!'..).take(VOCABULARY as usize).collect();

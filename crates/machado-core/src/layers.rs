@@ -13,6 +13,7 @@
 //! All values `[T, B, C]` have rows padded with zeros to a multiple of [`PADDING`](crate::math::matmul::PADDING) values.
 
 mod activation;
+mod add;
 mod conv1d;
 mod dense;
 mod dropout;
@@ -23,9 +24,10 @@ mod token_conv1d;
 use std::ops::Range;
 
 pub use self::activation::Activation;
+pub use self::add::Add;
 pub use self::conv1d::Conv1d;
 pub use self::dense::Dense;
-pub use self::dropout::Dropout;
+pub use self::dropout::{Dropout, DropoutPer};
 pub use self::embedding::Embedding;
 pub use self::gru::Gru;
 pub use self::token_conv1d::TokenConv1d;
@@ -116,20 +118,29 @@ pub enum Input<'a> {
     Ids(&'a [u32]),
     /// Values `[T, B, C]`.
     Values(&'a [f32]),
+    /// Those of the layer before and of an earlier one, for an [`Add`].
+    Pair(&'a [f32], &'a [f32]),
 }
 
 impl<'a> Input<'a> {
     fn ids(self) -> &'a [u32] {
         match self {
             Self::Ids(ids) => ids,
-            Self::Values(_) => panic!("an embedding was given values instead of ids"),
+            _ => panic!("an embedding was given values instead of ids"),
         }
     }
 
     fn values(self) -> &'a [f32] {
         match self {
             Self::Values(values) => values,
-            Self::Ids(_) => panic!("a layer was given ids instead of values"),
+            _ => panic!("a layer was given something else than the values of one other"),
+        }
+    }
+
+    fn pair(self) -> [&'a [f32]; 2] {
+        match self {
+            Self::Pair(input, earlier) => [input, earlier],
+            _ => panic!("a sum was given one input"),
         }
     }
 }
@@ -147,6 +158,8 @@ pub enum Layer {
     Gru(Gru),
     /// See [`Dropout`].
     Dropout(Dropout),
+    /// See [`Add`].
+    Add(Add),
     /// See [`Dense`].
     Dense(Dense),
 }
@@ -164,38 +177,56 @@ pub enum Pass {
     Gru(gru::Pass),
     /// Of a [`Dropout`].
     Dropout(dropout::Pass),
+    /// Of an [`Add`].
+    Add(add::Pass),
     /// Of a [`Dense`].
     Dense(dense::Pass),
-}
-
-/// Evaluates `$body` with the layer inside, whatever its type.
-macro_rules! each {
-    ($layer:expr, $inner:ident => $body:expr) => {
-        match $layer {
-            Layer::Embedding($inner) => $body,
-            Layer::Conv1d($inner) => $body,
-            Layer::TokenConv1d($inner) => $body,
-            Layer::Gru($inner) => $body,
-            Layer::Dropout($inner) => $body,
-            Layer::Dense($inner) => $body,
-        }
-    };
 }
 
 impl Layer {
     /// Its weights; the names lack the layer's own name and slash.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
-        each!(self, layer => layer.parameters())
+        match self {
+            Self::Embedding(layer) => layer.parameters(),
+            Self::Conv1d(layer) => layer.parameters(),
+            Self::TokenConv1d(layer) => layer.parameters(),
+            Self::Gru(layer) => layer.parameters(),
+            Self::Dense(layer) => layer.parameters(),
+            Self::Dropout(_) | Self::Add(_) => Vec::new(),
+        }
     }
 
     /// Takes over the values of its weights, all of them one behind the other.
     pub fn load(&mut self, weights: &[f32]) {
-        each!(self, layer => layer.load(weights));
+        match self {
+            Self::Embedding(layer) => layer.load(weights),
+            Self::Conv1d(layer) => layer.load(weights),
+            Self::TokenConv1d(layer) => layer.load(weights),
+            Self::Gru(layer) => layer.load(weights),
+            Self::Dense(layer) => layer.load(weights),
+            Self::Dropout(_) | Self::Add(_) => {}
+        }
     }
 
     /// Channels of its output.
     pub fn output_dim(&self) -> usize {
-        each!(self, layer => layer.output_dim())
+        match self {
+            Self::Embedding(layer) => layer.output_dim(),
+            Self::Conv1d(layer) => layer.output_dim(),
+            Self::TokenConv1d(layer) => layer.output_dim(),
+            Self::Gru(layer) => layer.output_dim(),
+            Self::Dropout(layer) => layer.output_dim(),
+            Self::Add(layer) => layer.output_dim(),
+            Self::Dense(layer) => layer.output_dim(),
+        }
+    }
+
+    /// The place of the earlier layer whose output it adds to that of the one before.
+    pub fn adds(&self) -> Option<usize> {
+        match self {
+            Self::Add(layer) => Some(layer.source()),
+            _ => None,
+        }
     }
 
     /// Values per row that it carries from one step to the next.
@@ -204,7 +235,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.state_dim(),
             Self::TokenConv1d(layer) => layer.state_dim(),
             Self::Gru(layer) => layer.state_dim(),
-            Self::Embedding(_) | Self::Dropout(_) | Self::Dense(_) => 0,
+            Self::Embedding(_) | Self::Dropout(_) | Self::Add(_) | Self::Dense(_) => 0,
         }
     }
 
@@ -219,9 +250,11 @@ impl Layer {
     /// `f32` values that a [`Pass`] keeps per position, to plan memory with.
     pub fn values_per_position(&self) -> usize {
         match self {
-            Self::Embedding(_) | Self::TokenConv1d(_) | Self::Dropout(_) | Self::Dense(_) => {
-                2 * padded(self.output_dim())
-            }
+            Self::Embedding(_)
+            | Self::TokenConv1d(_)
+            | Self::Dropout(_)
+            | Self::Add(_)
+            | Self::Dense(_) => 2 * padded(self.output_dim()),
             Self::Conv1d(layer) => 2 * padded(layer.output_dim()) + 2 * padded(layer.input_dim()),
             Self::Gru(layer) => 5 * padded(layer.output_dim()),
         }
@@ -231,7 +264,7 @@ impl Layer {
     /// takes twice as many.
     pub fn multiply_adds(&self) -> usize {
         match self {
-            Self::Embedding(_) | Self::Dropout(_) => 0,
+            Self::Embedding(_) | Self::Dropout(_) | Self::Add(_) => 0,
             Self::Conv1d(_) | Self::TokenConv1d(_) | Self::Gru(_) | Self::Dense(_) => {
                 let is_matrix = |spec: &ParameterSpec| spec.name.ends_with("kernel");
                 let matrices = self.parameters().into_iter().filter(is_matrix);
@@ -248,6 +281,7 @@ impl Layer {
             Self::TokenConv1d(_) => Pass::TokenConv1d(token_conv1d::Pass::default()),
             Self::Gru(_) => Pass::Gru(gru::Pass::default()),
             Self::Dropout(_) => Pass::Dropout(dropout::Pass::default()),
+            Self::Add(_) => Pass::Add(add::Pass::default()),
             Self::Dense(_) => Pass::Dense(dense::Pass::default()),
         }
     }
@@ -278,6 +312,10 @@ impl Layer {
             (Self::Dropout(layer), Pass::Dropout(pass)) => {
                 layer.forward(shape, mode, input.values(), pass);
             }
+            (Self::Add(layer), Pass::Add(pass)) => {
+                let [input, earlier] = input.pair();
+                layer.forward(input, earlier, pass);
+            }
             (Self::Dense(layer), Pass::Dense(pass)) => layer.forward(input.values(), pass),
             (layer, pass) => panic!("{layer:?} was given the pass {pass:?} of another layer"),
         }
@@ -301,6 +339,8 @@ impl Layer {
             (Self::TokenConv1d(layer), Pass::TokenConv1d(pass)) => layer.backward(pass, d_output),
             (Self::Gru(layer), Pass::Gru(pass)) => layer.backward(shape, pass, d_output, d_input),
             (Self::Dropout(layer), Pass::Dropout(pass)) => layer.backward(pass, d_output, d_input),
+            // The earlier layer gets the same gradient: see `model/block.rs`.
+            (Self::Add(_), Pass::Add(_)) => d_input.copy_from_slice(d_output),
             (Self::Dense(layer), Pass::Dense(pass)) => layer.backward(pass, d_output, d_input),
             (layer, pass) => panic!("{layer:?} was given the pass {pass:?} of another layer"),
         }
@@ -314,7 +354,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.gradient_pieces(),
             Self::TokenConv1d(layer) => layer.gradient_pieces(),
             Self::Gru(layer) => layer.gradient_pieces(),
-            Self::Dropout(_) => Vec::new(),
+            Self::Dropout(_) | Self::Add(_) => Vec::new(),
             Self::Dense(layer) => layer.gradient_pieces(),
         }
     }
@@ -357,7 +397,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.unpack_gradient(pieces, out),
             Self::TokenConv1d(layer) => layer.unpack_gradient(pieces, out),
             Self::Gru(layer) => layer.unpack_gradient(pieces, out),
-            Self::Dropout(_) => {}
+            Self::Dropout(_) | Self::Add(_) => {}
             Self::Dense(layer) => layer.unpack_gradient(pieces, out),
         }
     }
@@ -372,6 +412,7 @@ impl Pass {
             Self::TokenConv1d(pass) => pass.output(),
             Self::Gru(pass) => pass.output(),
             Self::Dropout(pass) => pass.output(),
+            Self::Add(pass) => pass.output(),
             Self::Dense(pass) => pass.output(),
         }
     }

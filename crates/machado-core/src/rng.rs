@@ -26,6 +26,8 @@ pub enum Purpose {
     Generate = 6,
     /// Predictions drawn for `decode`.
     Decode = 7,
+    /// Which weights are switched off in a step; the index mixes step and part.
+    WeightDropout = 8,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

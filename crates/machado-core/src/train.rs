@@ -3,6 +3,7 @@
 mod event;
 mod learner;
 mod validation;
+mod weight_dropout;
 mod trainer;
 
 pub use event::{CheckpointKind, DoneReason, Event, Sample, Step};

@@ -34,8 +34,8 @@ pub(crate) fn config() -> RunConfig {
             layers: vec![
                 LayerConfig::Embedding { output_dim: 5 },
                 LayerConfig::Conv1d { filters: 7, kernel_size: 3, activation: Activation::Relu },
-                LayerConfig::Dropout { rate: 0.1 },
-                LayerConfig::Gru { units: 9 },
+                LayerConfig::dropout(0.1),
+                LayerConfig::gru(9),
                 LayerConfig::Dense { units: None, activation: Activation::Softmax },
             ],
         },

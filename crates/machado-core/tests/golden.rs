@@ -52,7 +52,7 @@ fn small_model(grus: &[usize]) -> ModelConfig {
         LayerConfig::Embedding { output_dim: 4 },
         LayerConfig::Conv1d { filters: 5, kernel_size: 3, activation: Activation::Relu },
     ];
-    layers.extend(grus.iter().map(|&units| LayerConfig::Gru { units }));
+    layers.extend(grus.iter().map(|&units| LayerConfig::gru(units)));
     layers.push(LayerConfig::Dense { units: None, activation: Activation::Softmax });
     ModelConfig { layers }
 }

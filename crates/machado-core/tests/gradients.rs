@@ -1,7 +1,7 @@
 //! Each gradient written by hand against the slope of the loss, for every weight of small models.
 
 use machado_core::data::{Batch, Start, Target};
-use machado_core::layers::Activation;
+use machado_core::layers::{Activation, DropoutPer};
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::threads::Compute;
 use machado_core::model::{Engine, LayerConfig, ModelConfig, StepKey};
@@ -66,15 +66,43 @@ fn every_layer_in_one_stack() {
             LayerConfig::Embedding { output_dim: 3 },
             // tanh, since relu has no slope at its corner.
             LayerConfig::Conv1d { filters: 4, kernel_size: 3, activation: Activation::Tanh },
-            LayerConfig::Gru { units: 3 },
-            LayerConfig::Dropout { rate: 0.3 },
-            LayerConfig::Gru { units: 5 },
+            LayerConfig::gru(3),
+            LayerConfig::dropout(0.3),
+            LayerConfig::gru(5),
             LayerConfig::Dense { units: Some(4), activation: Activation::Tanh },
             dense(),
         ]
     };
     check(layers(), Target::All, &batch(11, 6, Start::Fresh));
     check(layers(), Target::Last, &batch(11, 6, Start::Fresh));
+}
+
+/// Sums of a sum, two sums of one layer, and dropout that holds for a whole window.
+#[test]
+fn around_layers() {
+    let sum_with = |layer: &str| LayerConfig::Add { layer: layer.into() };
+    let layers = || {
+        vec![
+            LayerConfig::Embedding { output_dim: 3 },
+            LayerConfig::Conv1d { filters: 5, kernel_size: 3, activation: Activation::Tanh },
+            LayerConfig::Dropout { rate: 0.3, per: DropoutPer::Window },
+            LayerConfig::gru(5),
+            sum_with("conv1d"),
+            LayerConfig::dropout(0.3),
+            LayerConfig::gru(5),
+            sum_with("add"),
+            sum_with("conv1d"),
+            dense(),
+        ]
+    };
+    check(layers(), Target::All, &batch(11, 6, Start::Fresh));
+    check(layers(), Target::Last, &batch(11, 6, Start::Fresh));
+    // An embedding that is needed by itself is not joined with the convolution.
+    let mut layers = layers();
+    layers[1] = LayerConfig::Conv1d { filters: 3, kernel_size: 2, activation: Activation::Tanh };
+    layers.truncate(2);
+    layers.extend([sum_with("embedding"), dense()]);
+    check(layers, Target::All, &batch(11, 6, Start::Fresh));
 }
 
 #[test]
@@ -102,7 +130,7 @@ fn a_weight_of_many_panels() {
     let layers = vec![
         LayerConfig::Embedding { output_dim: 2 },
         LayerConfig::Dense { units: Some(37), activation: Activation::Tanh },
-        LayerConfig::Gru { units: 2 },
+        LayerConfig::gru(2),
         dense(),
     ];
     check(layers, Target::All, &batch(9, 4, Start::Fresh));
@@ -117,7 +145,7 @@ fn with_a_state_carried_in() {
         layers: vec![
             LayerConfig::Embedding { output_dim: 3 },
             LayerConfig::Conv1d { filters: 4, kernel_size: 3, activation: Activation::Tanh },
-            LayerConfig::Gru { units: 5 },
+            LayerConfig::gru(5),
             dense(),
         ],
     };
@@ -157,7 +185,7 @@ fn look_ups_equal_products() {
         let embedding = LayerConfig::Embedding { output_dim: 5 };
         let (filters, activation) = (20, Activation::Relu);
         let conv1d = LayerConfig::Conv1d { filters, kernel_size: 3, activation };
-        let rest = [conv1d, LayerConfig::Gru { units: 4 }, dense()];
+        let rest = [conv1d, LayerConfig::gru(4), dense()];
         [&[embedding], between, &rest].concat()
     };
     let computed = |layers: Vec<LayerConfig>| {
@@ -173,8 +201,7 @@ fn look_ups_equal_products() {
         engine.evaluate(&batch(19, 1, Start::Carried), Target::All);
         (engine.probabilities(&batch(19, 6, Start::Carried)), gradients)
     };
-    let (found, expected) =
-        (computed(layers(&[])), computed(layers(&[LayerConfig::Dropout { rate: 0.0 }])));
+    let (found, expected) = (computed(layers(&[])), computed(layers(&[LayerConfig::dropout(0.0)])));
     let pairs = [(found.0, expected.0), (found.1, expected.1)];
     for (found, expected) in pairs {
         assert_eq!(found.len(), expected.len());
@@ -191,7 +218,7 @@ fn look_ups_equal_products() {
 fn a_wide_gru_on_each_vector_unit() {
     let layers = vec![
         LayerConfig::Embedding { output_dim: 3 },
-        LayerConfig::Gru { units: 272 },
+        LayerConfig::gru(272),
         LayerConfig::Dense { units: None, activation: Activation::Softmax },
     ];
     let config = ModelConfig { layers };
@@ -247,7 +274,7 @@ fn buffers_are_used_again_without_a_trace() {
         layers: vec![
             LayerConfig::Embedding { output_dim: 3 },
             LayerConfig::Conv1d { filters: 5, kernel_size: 2, activation: Activation::Tanh },
-            LayerConfig::Gru { units: 4 },
+            LayerConfig::gru(4),
             dense(),
         ],
     };

@@ -1,12 +1,25 @@
 //! Switches off a random share of the values while training.
 
+use serde::{Deserialize, Serialize};
+
 use super::{BlockShape, Mode};
 use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
 use crate::math::random::{self, Dice};
 use crate::math::simd::VectorUnit;
-use crate::params::ParameterSpec;
 use crate::rng::{Purpose, Rng};
+
+/// How long a channel stays switched off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DropoutPer {
+    /// Each time step draws anew: Keras' `Dropout`.
+    #[default]
+    Step,
+    /// One draw holds for all time steps of a window (variational dropout): Keras' `Dropout` with
+    /// `noise_shape=(batch, 1, channels)`.
+    Window,
+}
 
 /// Keras' `Dropout`: values are 0 with probability `rate`, else scaled by `1 / (1 − rate)`, so that
 /// their mean stays; outside training nothing happens.
@@ -16,6 +29,7 @@ use crate::rng::{Purpose, Rng};
 pub struct Dropout {
     unit: VectorUnit,
     rate: f64,
+    per: DropoutPer,
     dim: usize,
     /// Its place in the stack, so that two dropout layers draw different values.
     place: u64,
@@ -36,15 +50,9 @@ impl Pass {
 
 impl Dropout {
     /// Dropout of `dim` channels at `rate` in `[0, 1)`; `place` is the layer's place in the stack.
-    pub fn new(unit: VectorUnit, rate: f64, dim: usize, place: usize) -> Self {
-        Self { unit, rate, dim, place: place as u64 }
+    pub fn new(unit: VectorUnit, rate: f64, per: DropoutPer, dim: usize, place: usize) -> Self {
+        Self { unit, rate, per, dim, place: place as u64 }
     }
-
-    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
-        Vec::new()
-    }
-
-    pub(super) fn load(&mut self, _weights: &[f32]) {}
 
     pub(super) fn output_dim(&self) -> usize {
         self.dim
@@ -64,10 +72,17 @@ impl Dropout {
             .map(|row| Rng::new(seed ^ self.place << 56, Purpose::Dropout, step << 20 | row).bits())
             .collect();
         pass.factors.resize(input.len());
-        let factors = pass.factors.chunks_exact_mut(width);
-        for (place, factors) in factors.enumerate() {
+        let drawn = match self.per {
+            DropoutPer::Step => input.len(),
+            DropoutPer::Window => shape.rows * width,
+        };
+        let (drawn, repeated) = pass.factors.split_at_mut(drawn);
+        for (place, factors) in drawn.chunks_exact_mut(width).enumerate() {
             let (t, row) = (place / shape.rows, place % shape.rows);
             random::throw(self.unit, dice, keys[row], (t * width) as u64, factors);
+        }
+        for step in repeated.chunks_exact_mut(shape.rows * width) {
+            step.copy_from_slice(drawn);
         }
         pass.output
             .iter_mut()
@@ -86,7 +101,7 @@ mod tests {
     use super::*;
 
     fn layer(rate: f64, place: usize) -> Dropout {
-        Dropout::new(VectorUnit::detect(), rate, 16, place)
+        Dropout::new(VectorUnit::detect(), rate, DropoutPer::Step, 16, place)
     }
 
     /// The pass for ones, `[T, B, 16]`, of the rows from `first_row` on.
@@ -132,6 +147,16 @@ mod tests {
         assert_ne!(first, drawn(&layer(0.5, 2), 1, 0, [4, 1]));
         assert_ne!(first, drawn(&layer(0.5, 1), 1, 1, [4, 1]));
         assert_ne!(first[..16], first[16..32]);
+    }
+
+    #[test]
+    fn per_window_all_steps_draw_the_same_and_rows_do_not() {
+        let layer = Dropout { per: DropoutPer::Window, ..layer(0.5, 1) };
+        let values = drawn(&layer, 1, 0, [3, 2]);
+        assert_eq!(values[..32], values[32..64]);
+        assert_eq!(values[..32], values[64..]);
+        assert_ne!(values[..16], values[16..32]);
+        assert_ne!(values, drawn(&layer, 2, 0, [3, 2]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::network::Network;
 use crate::data::{Batch, Start, Target};
-use crate::layers::{BlockShape, Input, Mode, Pass, Piece};
+use crate::layers::{BlockShape, Input, Layer, Mode, Pass, Piece};
 use crate::math::buffer::Buffer;
 use crate::math::simd::VectorUnit;
 use crate::math::softmax::{Leave, LossSum, softmax_cross_entropy};
@@ -26,6 +26,9 @@ pub(super) struct Block {
     losses: Vec<LossSum>,
     d_output: Buffer,
     d_input: Buffer,
+    /// For each layer the gradient of its output from sums further on, not from the next layer;
+    /// empty if there are none.
+    d_skipped: Vec<Buffer>,
 }
 
 impl Block {
@@ -41,6 +44,7 @@ impl Block {
             losses: Vec::new(),
             d_output: Buffer::default(),
             d_input: Buffer::default(),
+            d_skipped: vec![Buffer::default(); network.layers().len()],
         }
     }
 
@@ -106,7 +110,7 @@ impl Block {
         for (i, layer) in network.layers().iter().enumerate() {
             let head = self.steps_of(network, i);
             let (before, rest) = self.passes.split_at_mut(i);
-            let (input, shape) = layer_input(before, &self.ids, self.shape, head);
+            let (input, shape) = layer_input(layer, before, &self.ids, self.shape, head);
             layer.forward(shape, mode, input, &mut self.states[i], &mut rest[0]);
         }
     }
@@ -139,7 +143,13 @@ impl Block {
         for (i, layer) in network.layers().iter().enumerate().rev() {
             let head = self.steps_of(network, i);
             let (before, rest) = self.passes.split_at_mut(i);
-            let (_, shape) = layer_input(before, &self.ids, self.shape, head);
+            let (_, shape) = layer_input(layer, before, &self.ids, self.shape, head);
+            let skipped = &mut self.d_skipped[i];
+            self.d_output.iter_mut().zip(skipped.iter()).for_each(|(d, other)| *d += other);
+            skipped.resize(0);
+            if let Some(source) = layer.adds() {
+                add_to(&mut self.d_skipped[source], &self.d_output);
+            }
             let whole = before.last().map_or(0, |pass| pass.output().len());
             self.d_input.resize(whole);
             // Where only the last step was computed, the steps before get no gradient.
@@ -155,9 +165,10 @@ impl Block {
     pub(super) fn add_gradient(&self, network: &Network, piece: &mut Piece) {
         let layer = piece.layer;
         let head = self.steps_of(network, layer);
-        let (input, shape) = layer_input(&self.passes[..layer], &self.ids, self.shape, head);
+        let (before, inner) = (&self.passes[..layer], &network.layers()[layer]);
+        let (input, shape) = layer_input(inner, before, &self.ids, self.shape, head);
         for stripe in shape.stripes() {
-            network.layers()[layer].add_gradient(shape, stripe, input, &self.passes[layer], piece);
+            inner.add_gradient(shape, stripe, input, &self.passes[layer], piece);
         }
     }
 
@@ -168,8 +179,18 @@ impl Block {
     }
 }
 
+/// Adds values to those of a buffer, which may be empty.
+fn add_to(sum: &mut Buffer, values: &[f32]) {
+    if sum.is_empty() {
+        sum.set(values);
+    } else {
+        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+}
+
 /// What goes into a layer, given the passes of those before it.
 fn layer_input<'a>(
+    layer: &Layer,
     before: &'a [Pass],
     ids: &'a [u32],
     shape: BlockShape,
@@ -179,6 +200,9 @@ fn layer_input<'a>(
         return (Input::Ids(ids), shape);
     };
     let output = pass.output();
+    if let Some(source) = layer.adds() {
+        return (Input::Pair(output, before[source].output()), shape);
+    }
     match target {
         Target::All => (Input::Values(output), shape),
         Target::Last => {

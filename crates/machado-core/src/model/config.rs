@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::layers::Activation;
+use crate::layers::{Activation, DropoutPer};
 
 /// The largest width of a layer. Wider ones are a slip of the keyboard, not a model for a CPU.
 const MAX_WIDTH: usize = 16_384;
@@ -35,11 +35,23 @@ pub enum LayerConfig {
     Gru {
         /// Units, the size of the state.
         units: usize,
+        /// Share of the recurrent kernel that is switched off in each step of the training
+        /// (DropConnect), from 0 to less than 1.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        weight_dropout: f64,
     },
     /// Switches off a random share of the values while training.
     Dropout {
         /// The share, from 0 to less than 1.
         rate: f64,
+        /// Whether each step of a window draws anew.
+        #[serde(default, skip_serializing_if = "is_default")]
+        per: DropoutPer,
+    },
+    /// Adds the output of an earlier layer to that of the layer before: a residual connection.
+    Add {
+        /// The name of the earlier layer, such as `gru` or `dropout_1`; both have the same width.
+        layer: String,
     },
     /// A fully connected layer; the last one has `activation = "softmax"` and no `units`, since it
     /// has one for each token.
@@ -53,7 +65,25 @@ pub enum LayerConfig {
     },
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl LayerConfig {
+    /// A GRU that keeps all of its recurrent kernel while training.
+    pub fn gru(units: usize) -> Self {
+        Self::Gru { units, weight_dropout: 0.0 }
+    }
+
+    /// Dropout where each step draws anew.
+    pub fn dropout(rate: f64) -> Self {
+        Self::Dropout { rate, per: DropoutPer::Step }
+    }
+
     /// Its type, as in a config.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -61,6 +91,7 @@ impl LayerConfig {
             Self::Conv1d { .. } => "conv1d",
             Self::Gru { .. } => "gru",
             Self::Dropout { .. } => "dropout",
+            Self::Add { .. } => "add",
             Self::Dense { .. } => "dense",
         }
     }
@@ -103,6 +134,7 @@ impl ModelConfig {
                      (it has one for each token)"
                         .into(),
                 ),
+                (.., LayerConfig::Add { layer }) => self.check_sum(i, layer),
                 _ => check_sizes(layer),
             };
             if let Some(problem) = problem {
@@ -111,6 +143,36 @@ impl ModelConfig {
             }
         }
         Ok(())
+    }
+
+    /// What hinders layer number `i` from adding the output of the one of this name.
+    fn check_sum(&self, i: usize, name: &str) -> Option<String> {
+        let Some(source) = self.place(name).filter(|&source| source + 1 < i) else {
+            let names = &self.layer_names()[..i.max(1) - 1];
+            return Some(format!(
+                "layer must be the name of one before the last ({}), not \"{name}\"",
+                names.join(", ")
+            ));
+        };
+        let (earlier, before) = (self.width(source), self.width(i - 1));
+        (earlier != before)
+            .then(|| format!("{name} has {earlier} outputs, but the layer before has {before}"))
+    }
+
+    /// The place of the layer of this name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.layer_names().iter().position(|known| known == name)
+    }
+
+    /// Outputs of layer number `i`, which is not the last one.
+    fn width(&self, i: usize) -> usize {
+        match self.layers[i] {
+            LayerConfig::Embedding { output_dim } => output_dim,
+            LayerConfig::Conv1d { filters, .. } => filters,
+            LayerConfig::Gru { units, .. } => units,
+            LayerConfig::Dense { units, .. } => units.unwrap_or(0),
+            LayerConfig::Dropout { .. } | LayerConfig::Add { .. } => self.width(i - 1),
+        }
     }
 
     /// The names of the layers, as Keras gives them.
@@ -135,14 +197,21 @@ fn check_sizes(layer: &LayerConfig) -> Option<String> {
         LayerConfig::Conv1d { filters, kernel_size, activation } => check("filters", filters)
             .or_else(|| check("kernel_size", kernel_size))
             .or_else(|| check_activation(activation)),
-        LayerConfig::Gru { units } => check("units", units),
-        LayerConfig::Dropout { rate } => (!(0.0..1.0).contains(&rate))
-            .then(|| format!("rate must be from 0 to less than 1, not {rate}")),
+        LayerConfig::Gru { units, weight_dropout } => {
+            check("units", units).or_else(|| check_share("weight_dropout", weight_dropout))
+        }
+        LayerConfig::Dropout { rate, .. } => check_share("rate", rate),
+        LayerConfig::Add { .. } => None,
         LayerConfig::Dense { units: Some(units), activation } => {
             check("units", units).or_else(|| check_activation(activation))
         }
         LayerConfig::Dense { units: None, .. } => Some("units is missing".into()),
     }
+}
+
+fn check_share(name: &str, value: f64) -> Option<String> {
+    (!(0.0..1.0).contains(&value))
+        .then(|| format!("{name} must be from 0 to less than 1, not {value}"))
 }
 
 fn check_activation(activation: Activation) -> Option<String> {
@@ -159,7 +228,7 @@ mod tests {
             layers: vec![
                 LayerConfig::Embedding { output_dim: 16 },
                 LayerConfig::Conv1d { filters: 32, kernel_size: 3, activation: Activation::Relu },
-                LayerConfig::Gru { units: 128 },
+                LayerConfig::gru(128),
                 LayerConfig::Dense { units: None, activation: Activation::Softmax },
             ],
         }
@@ -168,8 +237,8 @@ mod tests {
     #[test]
     fn repeated_layers_are_numbered_as_in_keras() {
         let mut config = tutorial();
-        config.layers.insert(3, LayerConfig::Gru { units: 64 });
-        config.layers.insert(4, LayerConfig::Gru { units: 64 });
+        config.layers.insert(3, LayerConfig::gru(64));
+        config.layers.insert(4, LayerConfig::gru(64));
         assert_eq!(config.layer_names(), ["embedding", "conv1d", "gru", "gru_1", "gru_2", "dense"]);
     }
 
@@ -181,13 +250,33 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_needs_an_earlier_layer_of_the_same_width() {
+        let with = |layer: &str, units| {
+            let mut config = tutorial();
+            config.layers.insert(3, LayerConfig::gru(units));
+            config.layers.insert(4, LayerConfig::Add { layer: layer.into() });
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(with("gru", 128), Ok(()));
+        for (layer, units, expected) in [
+            ("gru", 64, "layer 5 (add): gru has 128 outputs, but the layer before has 64"),
+            ("gru_1", 128, "one before the last (embedding, conv1d, gru), not \"gru_1\""),
+            ("add", 128, "one before the last (embedding, conv1d, gru), not \"add\""),
+            ("", 128, "not \"\""),
+        ] {
+            let message = with(layer, units).expect_err("a sum that does not fit");
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
     fn layers_that_do_not_fit_are_named() {
         assert!(tutorial().check().is_ok());
         check_problem(|layers| layers.rotate_left(1), "layer 1 (conv1d)");
         check_problem(|layers| layers.truncate(3), "layer 3 (gru): the last layer must be a dense");
         check_problem(|layers| layers.clear(), "the number of layers");
-        check_problem(|layers| layers[2] = LayerConfig::Gru { units: 0 }, "units must be from 1");
-        check_problem(|layers| layers[2] = LayerConfig::Dropout { rate: 1.0 }, "rate must be");
+        check_problem(|layers| layers[2] = LayerConfig::gru(0), "units must be from 1");
+        check_problem(|layers| layers[2] = LayerConfig::dropout(1.0), "rate must be");
         check_problem(
             |layers| layers[2] = LayerConfig::Embedding { output_dim: 4 },
             "only be the first layer",

@@ -1,8 +1,10 @@
 //! The layers of a model with their weights ready for computing.
 
+use std::ops::Range;
+
 use super::config::{LayerConfig, ModelConfig};
 use crate::error::Result;
-use crate::layers::{Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece, TokenConv1d};
+use crate::layers::{Add, Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece, TokenConv1d};
 use crate::math::buffer::Buffer;
 use crate::math::simd::VectorUnit;
 use crate::params::{ParameterSpec, ParameterTable};
@@ -14,6 +16,7 @@ pub struct Network {
     table: ParameterTable,
     /// Values of each layer's weights.
     weights_len: Vec<usize>,
+    weight_dropout: Vec<(Range<usize>, f64)>,
     vocabulary_size: usize,
 }
 
@@ -34,7 +37,8 @@ impl Network {
         let table = ParameterTable::new(specs);
         let size = |layer: &Layer| layer.parameters().iter().map(ParameterSpec::size).sum();
         let weights_len = layers.iter().map(size).collect();
-        Ok(Self { layers, table, weights_len, vocabulary_size })
+        let weight_dropout = weight_dropout(config, &table);
+        Ok(Self { layers, table, weights_len, weight_dropout, vocabulary_size })
     }
 
     /// Takes over the values of all weights.
@@ -49,6 +53,11 @@ impl Network {
             layer.load(own);
             rest = others;
         }
+    }
+
+    /// The parts of the weights of which a share is switched off in each step of the training.
+    pub fn weight_dropout(&self) -> &[(Range<usize>, f64)] {
+        &self.weight_dropout
     }
 
     /// The layers in their order, some of them joined into one.
@@ -106,7 +115,13 @@ pub(super) fn stack(
     let mut layers: Vec<Layer> = Vec::new();
     for (place, layer) in config.layers.iter().enumerate() {
         let input_dim = layers.last().map_or(vocabulary_size, Layer::output_dim);
-        layers.push(build(layer, place, input_dim, vocabulary_size, unit));
+        layers.push(match layer {
+            LayerConfig::Add { layer } => {
+                let source = config.place(layer).expect("a config that was checked");
+                Layer::Add(Add::new(source, input_dim))
+            }
+            _ => build(layer, place, input_dim, vocabulary_size, unit),
+        });
     }
     Ok(layers)
 }
@@ -116,12 +131,32 @@ pub(super) fn stack(
 fn join_look_ups(mut stack: Vec<Layer>, vocabulary_size: usize, unit: VectorUnit) -> Vec<Layer> {
     if let [Layer::Embedding(embedding), Layer::Conv1d(conv1d), ..] = &stack[..]
         && TokenConv1d::pays(vocabulary_size)
+        // What the embedding alone gives is not known any more.
+        && !stack.iter().any(|layer| layer.adds() == Some(0))
     {
         let (embedding, conv1d) = (embedding.clone(), conv1d.clone());
         let joined = TokenConv1d::new(unit, vocabulary_size, embedding, conv1d);
         stack.splice(..2, [Layer::TokenConv1d(joined)]);
+        for layer in &mut stack {
+            if let Layer::Add(add) = layer {
+                *add = Add::new(add.source() - 1, add.output_dim());
+            }
+        }
     }
     stack
+}
+
+/// Where the recurrent kernels lie of which a share is switched off, and which share.
+fn weight_dropout(config: &ModelConfig, table: &ParameterTable) -> Vec<(Range<usize>, f64)> {
+    let part = |(layer, name): (&LayerConfig, String)| match layer {
+        LayerConfig::Gru { weight_dropout, .. } if *weight_dropout > 0.0 => {
+            let kernel = format!("{name}/recurrent_kernel");
+            let index = table.specs().iter().position(|spec| spec.name == kernel)?;
+            Some((table.range(index), *weight_dropout))
+        }
+        _ => None,
+    };
+    config.layers.iter().zip(config.layer_names()).filter_map(part).collect()
 }
 
 fn build(
@@ -138,8 +173,11 @@ fn build(
         LayerConfig::Conv1d { filters, kernel_size, activation } => {
             Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
         }
-        LayerConfig::Gru { units } => Layer::Gru(Gru::new(unit, input_dim, units)),
-        LayerConfig::Dropout { rate } => Layer::Dropout(Dropout::new(unit, rate, input_dim, place)),
+        LayerConfig::Gru { units, .. } => Layer::Gru(Gru::new(unit, input_dim, units)),
+        LayerConfig::Dropout { rate, per } => {
+            Layer::Dropout(Dropout::new(unit, rate, per, input_dim, place))
+        }
+        LayerConfig::Add { .. } => unreachable!("a sum is made where its source is known"),
         LayerConfig::Dense { units, activation } => {
             let units = units.unwrap_or(vocabulary_size);
             Layer::Dense(Dense::new(unit, input_dim, units, activation))

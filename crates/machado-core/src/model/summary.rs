@@ -51,7 +51,7 @@ mod tests {
             layers: vec![
                 LayerConfig::Embedding { output_dim: 16 },
                 LayerConfig::Conv1d { filters: 32, kernel_size: 3, activation: Activation::Relu },
-                LayerConfig::Gru { units: 128 },
+                LayerConfig::gru(128),
                 LayerConfig::Dense { units: None, activation: Activation::Softmax },
             ],
         };

@@ -1,5 +1,6 @@
 //! One step of learning: ids in, loss out, weights changed.
 
+use super::weight_dropout::WeightDropout;
 use crate::data::{Batch, Target};
 use crate::error::{Error, Result};
 use crate::math::elementwise::all_finite;
@@ -15,6 +16,7 @@ pub struct Learner {
     engine: Engine,
     optimizer: Optimizer,
     gradients: Vec<f32>,
+    weight_dropout: WeightDropout,
     compute: Compute,
 }
 
@@ -49,7 +51,8 @@ impl Learner {
         let vocabulary_size = model.tokenizer.vocabulary_size();
         let engine = Engine::new(&model.config, vocabulary_size, compute.clone())?;
         let gradients = vec![0.0; model.weights.len()];
-        Ok(Self { model, engine, optimizer, gradients, compute })
+        let weight_dropout = WeightDropout::new(engine.network().weight_dropout());
+        Ok(Self { model, engine, optimizer, gradients, weight_dropout, compute })
     }
 
     /// The model as it is now.
@@ -95,8 +98,9 @@ impl Learner {
     fn learn_here(&mut self, batch: &Batch, lesson: Lesson) -> Result<Learnt> {
         let Lesson { target, key, learning_rate, clip_norm } = lesson;
         let unit = self.compute.unit();
-        self.load();
+        self.engine.load(self.weight_dropout.weights(unit, key, &self.model.weights));
         let loss = self.engine.gradients(batch, target, key, &mut self.gradients);
+        self.weight_dropout.backward(&mut self.gradients);
         let gradient_norm = global_norm(unit, &self.gradients);
         let check = |what: &'static str, value: f64| {
             let step = key.step;
