@@ -38,7 +38,7 @@ pub enum Command {
     /// Measure how well a model knows a text
     ///
     /// The model reads the text from beginning to end and keeps its state, so the loss is lower than
-    /// the validation loss of a training, where each window begins with an empty state.
+    /// the validation loss of a training on windows, which each begin with an empty state.
     Evaluate(EvaluateArgs),
     /// Show pieces of a text beside what the model would have said at each place
     Decode(DecodeArgs),
@@ -207,7 +207,8 @@ pub struct Settings {
     #[arg(long, value_name = "STEPS", value_parser = at_least_one_u64, help_heading = "Evaluation")]
     pub eval_every: Option<u64>,
 
-    /// Tokens from the start of one validation window to the next; 1 takes every window, as Keras
+    /// Tokens from the start of one validation window to the next (with --sampling windows; streams
+    /// are validated as streams, with the state carried on); 1 takes every window, as Keras
     /// does
     #[arg(long, value_name = "TOKENS", value_parser = at_least_one, help_heading = "Evaluation")]
     pub eval_shift: Option<usize>,
@@ -392,6 +393,21 @@ pub struct EvaluateArgs {
     /// Only this part of the text, split as when the model was trained [default: all of it]
     #[arg(long, value_enum)]
     pub part: Option<PartArg>,
+
+    /// Help the model with n-grams: counts of the text that it was trained on (its training part)
+    /// and of what it has read so far
+    #[arg(long, help_heading = "Help while reading")]
+    pub ngrams: bool,
+
+    /// Tokens of context that the n-grams know at most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to::<32>)]
+    #[arg(help_heading = "Help while reading")]
+    pub ngram_order: usize,
+
+    /// Let the weights go on learning from what was read, at this learning rate (dynamic
+    /// evaluation; try 0.1); the model in the file stays as it is
+    #[arg(long, value_name = "RATE", value_parser = positive, help_heading = "Help while reading")]
+    pub adapt: Option<f64>,
 
     /// Print JSON: loss_nats, accuracy, perplexity, bits_per_character, bits_per_byte, tokens,
     /// characters, bytes

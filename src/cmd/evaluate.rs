@@ -2,14 +2,16 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use machado_core::evaluate::{TextScore, evaluate};
+use machado_core::error::Error;
+use machado_core::evaluate::{Help, TextScore, evaluate};
+use machado_core::mixture::Mixture;
 use serde_json::json;
 
-use crate::cli::EvaluateArgs;
+use crate::cli::{EvaluateArgs, PartArg};
 use crate::known_text::KnownText;
-use crate::models;
+use crate::models::{self, LoadedModel};
 use crate::number::grouped;
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
@@ -28,7 +30,9 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
         bar.set_position(done);
         true
     };
-    let score = evaluate(&loaded.file.model, &compute, &text.ids, range, watch)?;
+    let help = Help { mixture: mixture(args, &loaded, &text)?, adapt: args.adapt };
+    let score = evaluate(&loaded.file.model, &compute, &text.ids, range, help, watch);
+    let score = score.map_err(|error| explained(error, args.adapt))?;
     bar.finish_and_clear();
     let score = score.expect("nobody stops the evaluation");
     let mut out = std::io::stdout().lock();
@@ -38,6 +42,35 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
         write!(out, "{}", as_table(&score))?;
     }
     Ok(())
+}
+
+/// The n-grams of what the model was trained on, which must not be looked for in the text that is
+/// measured.
+fn mixture(args: &EvaluateArgs, loaded: &LoadedModel, text: &KnownText) -> Result<Option<Mixture>> {
+    if !args.ngrams {
+        return Ok(None);
+    }
+    let vocabulary_size = loaded.file.model.tokenizer.vocabulary_size();
+    let mut mixture = Mixture::new(vocabulary_size, args.ngram_order)?;
+    if args.texts.is_empty() {
+        mixture.study(&text.ids, text.part(loaded, PartArg::Train)?);
+    } else {
+        let own = KnownText::read(loaded, &[], args.model.unknown)
+            .context("--ngrams counts the text that the model was trained on")?;
+        mixture.study(&own.ids, own.part(loaded, PartArg::Train)?);
+    }
+    Ok(Some(mixture))
+}
+
+/// The error in the words of this command.
+fn explained(error: Error, adapt: Option<f64>) -> anyhow::Error {
+    match (error, adapt) {
+        (Error::Diverged { what, value, .. }, Some(rate)) => anyhow!(
+            "learning while reading broke the weights: {what} is {value}\n\
+             hint: try a smaller --adapt (it was {rate})"
+        ),
+        (error, _) => error.into(),
+    }
 }
 
 fn as_json(score: &TextScore) -> serde_json::Value {

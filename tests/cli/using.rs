@@ -139,6 +139,42 @@ fn evaluate_measures_a_text_and_its_parts() {
 }
 
 #[test]
+fn evaluate_with_help_reads_better() {
+    let place = Place::with_run();
+    let loss = |more: &[&str]| {
+        let args = [&["evaluate", "--model", "run", "--part", "validation", "--json"], more];
+        place.json(&args.concat())["loss_nats"].as_f64().unwrap()
+    };
+    let plain = loss(&[]);
+    let counted = loss(&["--ngrams"]);
+    assert!(counted < plain, "{counted}, without n-grams {plain}");
+    assert_ne!(loss(&["--ngrams", "--ngram-order", "2"]), counted);
+    assert!(loss(&["--adapt", "0.1"]) < plain);
+    // Another text is measured with the counts of the model's own.
+    place.write("other.txt", "A cor do mar é azul à noite; ".repeat(20));
+    let other = |more: &[&str]| {
+        place.json(&[&["evaluate", "other.txt", "--model", "run", "--json"], more].concat())
+    };
+    assert!(
+        other(&["--ngrams"])["loss_nats"].as_f64() < other(&[])["loss_nats"].as_f64(),
+        "counts of its own text help with a text like it"
+    );
+    place.fails(&["evaluate", "--model", "run", "--adapt", "0"], 2, &["greater than 0"]);
+    place.fails(&["evaluate", "--model", "run", "--ngram-order", "33"], 2, &["at most 32"]);
+    place.fails(
+        &["evaluate", "--model", "run", "--adapt", "1e38"],
+        1,
+        &["broke the weights", "try a smaller --adapt (it was 1"],
+    );
+    std::fs::rename(place.path("text.txt"), place.path("moved.txt")).unwrap();
+    place.fails(
+        &["evaluate", "other.txt", "--model", "run", "--ngrams"],
+        1,
+        &["--ngrams counts the text that the model was trained on", "text.txt"],
+    );
+}
+
+#[test]
 fn decode_shows_original_and_generated_side_by_side() {
     let place = Place::with_run();
     let shown = place.stdout(&["decode", "--model", "run", "--windows", "2", "--window", "20"]);

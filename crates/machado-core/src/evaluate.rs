@@ -1,4 +1,8 @@
 //! How well a model knows a text: one pass over it, the state carried from beginning to end.
+//!
+//! A model can be helped while it reads, always with what came before the token to be predicted:
+//! by counts ([`Mixture`]), and by going on learning ("dynamic evaluation", Mikolov et al. 2010,
+//! Krause et al. 2018). A compressor does both, so that is the fair comparison with one.
 
 use std::ops::Range;
 
@@ -7,10 +11,29 @@ use crate::error::{Error, Result};
 use crate::ids::TokenIds;
 use crate::math::softmax::LossSum;
 use crate::math::threads::Compute;
-use crate::model::{Engine, Model};
+use crate::mixture::{Mixture, Position};
+use crate::model::{Model, StepKey};
+use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::train::{Learner, Lesson};
 
 /// Tokens computed at a time. The state goes on, so it changes nothing but memory.
 const CHUNK: usize = 1024;
+
+/// Tokens from one step of the learning to the next, as far as gradients reach back.
+const LESSON: usize = 64;
+
+/// The largest norm of a gradient while reading; a single text gives wild ones now and then.
+const CLIP_NORM: f64 = 1.0;
+
+/// What helps the model while it reads. By default nothing does.
+#[derive(Clone, Debug, Default)]
+pub struct Help {
+    /// Counts of what was read.
+    pub mixture: Option<Mixture>,
+    /// The learning rate at which the weights go on learning (plain gradient descent). The model
+    /// itself stays as it is.
+    pub adapt: Option<f64>,
+}
 
 /// How well a model knows a text. The first token has nothing before it and is not counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,12 +71,13 @@ impl TextScore {
 /// Scores the tokens of a range. `watch` is told how many are done, and says whether to go on.
 ///
 /// # Errors
-/// If there are fewer than two tokens.
+/// If there are fewer than two tokens, or learning goes wrong because the rate is too high.
 pub fn evaluate(
     model: &Model,
     compute: &Compute,
     ids: &TokenIds,
     range: Range<usize>,
+    help: Help,
     mut watch: impl FnMut(u64) -> bool,
 ) -> Result<Option<TextScore>> {
     if range.len() < 2 {
@@ -64,8 +88,6 @@ pub fn evaluate(
         });
     }
     let tokenizer = &model.tokenizer;
-    let mut engine = Engine::new(&model.config, tokenizer.vocabulary_size(), compute.clone())?;
-    engine.load(&model.weights);
     let sizes: Vec<(u64, u64)> = (0..tokenizer.vocabulary_size() as u32)
         .map(|id| tokenizer.token(id))
         .map(|token| (token.chars().count() as u64, token.len() as u64))
@@ -76,13 +98,98 @@ pub fn evaluate(
         score.bytes += sizes[id as usize].1;
     });
     let last = range.end - 1;
-    for first in range.clone().step_by(CHUNK).take_while(|&first| first < last) {
+    let mut reader = Reader::new(model, compute, help)?;
+    let size = reader.tokens_at_a_time();
+    for first in range.clone().step_by(size).take_while(|&first| first < last) {
         let start = if first == range.start { Start::Fresh } else { Start::Carried };
-        let batch = Batch::gather(ids, &[first], CHUNK.min(last - first), start);
-        score.sum.add(engine.evaluate(&batch, Target::All));
+        let batch = Batch::gather(ids, &[first], size.min(last - first), start);
+        score.sum.add(reader.read(&batch)?);
         if !watch(score.sum.positions) {
             return Ok(None);
         }
     }
     Ok(Some(score))
+}
+
+/// A model on its way through a text, and what helps it.
+struct Reader {
+    learner: Learner,
+    mixture: Option<Mixture>,
+    position: Position,
+    adapt: Option<f64>,
+    lessons: u64,
+    vocabulary_size: usize,
+}
+
+impl Reader {
+    fn new(model: &Model, compute: &Compute, help: Help) -> Result<Self> {
+        let Help { mixture, adapt } = help;
+        // Dropout is for those who read a text many times.
+        let model = Model { config: model.config.without_dropout(), ..model.clone() };
+        let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false };
+        let optimizer = Optimizer::new(optimizer, model.weights.len());
+        let vocabulary_size = model.tokenizer.vocabulary_size();
+        let mut learner = Learner::new(model, optimizer, compute.clone())?;
+        learner.load();
+        let position = Position::START;
+        Ok(Self { learner, mixture, position, adapt, lessons: 0, vocabulary_size })
+    }
+
+    fn tokens_at_a_time(&self) -> usize {
+        if self.adapt.is_some() { LESSON } else { CHUNK }
+    }
+
+    /// Scores a batch of one row, and learns from it after that.
+    fn read(&mut self, batch: &Batch) -> Result<LossSum> {
+        let before = self.adapt.map(|_| self.learner.engine().states());
+        let scored = match &mut self.mixture {
+            None => self.learner.engine_mut().evaluate(batch, Target::All),
+            Some(mixture) => {
+                if batch.start == Start::Fresh {
+                    // Nothing is predicted about the first token, but the counts begin with it.
+                    let mut unused = vec![0.0; self.vocabulary_size];
+                    mixture.mix(self.position, &mut unused);
+                    self.position = mixture.learn(self.position, batch.row(0)[0], 0.0);
+                }
+                let mut probabilities = self.learner.engine_mut().probabilities(batch);
+                let rows = probabilities.chunks_exact_mut(self.vocabulary_size);
+                let mut sum = LossSum::default();
+                for (probabilities, &token) in rows.zip(&batch.row(0)[1..]) {
+                    let network = probabilities[token as usize];
+                    mixture.mix(self.position, probabilities);
+                    sum.add(score(probabilities, token));
+                    self.position = mixture.learn(self.position, token, network);
+                }
+                sum
+            }
+        };
+        if let (Some(learning_rate), Some(before)) = (self.adapt, before) {
+            self.learn(batch, learning_rate, &before)?;
+        }
+        Ok(scored)
+    }
+
+    /// Goes through a batch again, from the state before it, to learn from it.
+    fn learn(&mut self, batch: &Batch, learning_rate: f64, before: &[f32]) -> Result<()> {
+        if batch.start == Start::Carried {
+            let fits = self.learner.set_states(1, before);
+            assert!(fits, "a state of {} values that the engine gave itself", before.len());
+        }
+        let key = StepKey { seed: 0, step: self.lessons };
+        self.lessons += 1;
+        let clip_norm = Some(CLIP_NORM);
+        self.learner.learn(batch, Lesson { target: Target::All, key, learning_rate, clip_norm })?;
+        self.learner.load();
+        Ok(())
+    }
+}
+
+/// The loss of one prediction.
+fn score(probabilities: &[f32], token: u32) -> LossSum {
+    let (right, token) = (probabilities[token as usize], token as usize);
+    // Ties go to the first token, as with argmax everywhere else.
+    let correct = probabilities[..token].iter().all(|&other| other < right)
+        && probabilities[token..].iter().all(|&other| other <= right);
+    let nats = -f64::from(right.max(f32::MIN_POSITIVE)).ln();
+    LossSum { nats, correct: u64::from(correct), positions: 1 }
 }

@@ -40,12 +40,14 @@ pub mod params;
 pub mod layers;
 pub mod model;
 // 4 using it
+pub mod ngram;
+pub mod mixture;
 pub mod sample;
 pub mod generate;
 pub mod predict;
-pub mod evaluate;
-// 5 learning and keeping
+// 5 learning, keeping and measuring
 pub mod optimizer;
 pub mod run;
 pub mod checkpoint;
 pub mod train;
+pub mod evaluate;

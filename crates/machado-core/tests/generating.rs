@@ -1,8 +1,9 @@
-use machado_core::evaluate::evaluate;
+use machado_core::evaluate::{Help, evaluate};
 use machado_core::generate::{FinishReason, Generator, GeneratorConfig, Written, write_texts};
 use machado_core::ids::TokenIds;
 use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
+use machado_core::mixture::Mixture;
 use machado_core::model::{Model, Streams};
 use machado_core::predict::predict;
 use machado_core::rng::Purpose;
@@ -133,12 +134,50 @@ fn evaluation_carries_the_state_over_the_whole_text() {
         nats -= f64::from(probabilities[pair[1] as usize]).ln();
     }
     let ids = TokenIds::U32(ids);
-    let score = evaluate(&model, &compute(2), &ids, 0..1500, |_| true).unwrap().unwrap();
+    let score =
+        evaluate(&model, &compute(2), &ids, 0..1500, Help::default(), |_| true).unwrap().unwrap();
     assert_eq!(score.sum.positions, 1499);
     assert!((score.sum.nats - nats).abs() < 1e-3, "{} instead of {nats}", score.sum.nats);
     let text = model.tokenizer.decode(&ids.to_vec()[1..]);
     assert_eq!((score.characters, score.bytes), (1499, text.len() as u64));
     let bits = score.sum.nats / std::f64::consts::LN_2;
     assert!((score.bits_per_byte() - bits / text.len() as f64).abs() < 1e-12);
-    assert!(evaluate(&model, &compute(1), &ids, 3..4, |_| true).is_err());
+    assert!(evaluate(&model, &compute(1), &ids, 3..4, Help::default(), |_| true).is_err());
+}
+
+/// Counts and going on learning make a text that repeats itself easier, on any number of threads, and
+/// a mixture that trusts the network alone changes nothing.
+#[test]
+fn what_helps_while_reading_helps() {
+    let model = model();
+    let corpus = training_text(&config()).corpus;
+    let ids = TokenIds::U32(corpus.ids().to_vec()[..400].repeat(3));
+    let nats = |threads: usize, help: Help| {
+        let range = 0..ids.len();
+        let score = evaluate(&model, &compute(threads), &ids, range, help, |_| true);
+        score.unwrap().unwrap().sum.nats
+    };
+    let plain = nats(1, Help::default());
+    let counts = || Mixture::new(model.tokenizer.vocabulary_size(), 6).unwrap();
+    let counted = nats(1, Help { mixture: Some(counts()), adapt: None });
+    assert!(counted < 0.7 * plain, "{counted} of {plain}");
+    let adapted = nats(1, Help { mixture: None, adapt: Some(0.3) });
+    assert!(adapted < 0.97 * plain, "{adapted} of {plain}");
+    let both = |threads| nats(threads, Help { mixture: Some(counts()), adapt: Some(0.3) });
+    assert!(both(1) < counted, "{} of {counted}", both(1));
+    assert_eq!(both(1), both(2));
+    assert_eq!(plain, nats(2, Help::default()));
+    // So small a rate changes no weight: the state alone must go on as without learning.
+    let unchanged = nats(1, Help { mixture: None, adapt: Some(1e-30) });
+    assert!((unchanged - plain).abs() < 1e-3, "{unchanged}, not {plain}");
+    assert_eq!(nats(1, Help::default()), plain, "the model itself stays as it is");
+}
+
+#[test]
+fn a_rate_that_breaks_the_weights_is_an_error() {
+    let model = model();
+    let ids = TokenIds::U32(training_text(&config()).corpus.ids().to_vec()[..400].to_vec());
+    let help = Help { mixture: None, adapt: Some(1e38) };
+    let error = evaluate(&model, &compute(1), &ids, 0..400, help, |_| true).unwrap_err();
+    assert!(error.to_string().contains("learning rate"), "{error}");
 }

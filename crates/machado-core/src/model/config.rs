@@ -145,6 +145,19 @@ impl ModelConfig {
         Ok(())
     }
 
+    /// The same layers with nothing switched off while learning.
+    pub fn without_dropout(&self) -> Self {
+        let mut layers = self.layers.clone();
+        for layer in &mut layers {
+            match layer {
+                LayerConfig::Dropout { rate, .. } => *rate = 0.0,
+                LayerConfig::Gru { weight_dropout, .. } => *weight_dropout = 0.0,
+                _ => {}
+            }
+        }
+        Self { layers }
+    }
+
     /// What hinders layer number `i` from adding the output of the one of this name.
     fn check_sum(&self, i: usize, name: &str) -> Option<String> {
         let Some(source) = self.place(name).filter(|&source| source + 1 < i) else {

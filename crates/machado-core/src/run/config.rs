@@ -9,6 +9,12 @@ use crate::model::ModelConfig;
 use crate::optimizer::{OptimizerConfig, Schedule};
 use crate::text::Standardize;
 
+/// Windows evaluated at a time. They do not influence each other, so any number gives the same.
+const VALIDATION_ROWS: usize = 64;
+
+/// Windows of a validation stream at least, so that few of them begin with an empty state.
+const STREAM_STEPS: usize = 16;
+
 /// A whole run. The same config, text and program give the same model, byte for byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -221,11 +227,23 @@ impl RunConfig {
         }
     }
 
-    /// How the validation part is: windows from an empty state, in order.
+    /// How the validation part is: as the model is trained, either windows from an empty state, in
+    /// order, or a few streams with the state carried on.
     pub fn validation_plan(&self, parts: &Parts) -> BatchPlan {
+        let range = parts.range(Part::Validation);
+        let steps = range.len() / self.data.window.max(1);
+        let (sampling, rows) = match self.data.sampling {
+            Sampling::Windows => (Sampling::Windows, VALIDATION_ROWS),
+            // A part that is too short for streams is one of windows.
+            Sampling::Streams if steps < 2 => (Sampling::Windows, VALIDATION_ROWS),
+            Sampling::Streams => {
+                (Sampling::Streams, (steps / STREAM_STEPS).clamp(1, VALIDATION_ROWS))
+            }
+        };
         BatchPlan {
-            range: parts.range(Part::Validation),
-            sampling: Sampling::Windows,
+            range,
+            sampling,
+            batch_size: rows,
             shift: self.training.eval_shift,
             shuffle: Shuffle::Buffer(0),
             ..self.training_plan(parts)

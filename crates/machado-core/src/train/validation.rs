@@ -7,9 +7,6 @@ use crate::error::Result;
 use crate::math::softmax::LossSum;
 use crate::model::Engine;
 
-/// Rows evaluated at a time. Rows do not influence each other, so any number gives the same.
-const ROWS: usize = 64;
-
 /// Batches between two looks at the clock.
 const BATCHES_A_TURN: usize = 8;
 
@@ -25,7 +22,6 @@ pub(super) struct Validation {
 
 impl Validation {
     pub(super) fn new(plan: &BatchPlan, corpus: Arc<Corpus>, target: Target) -> Result<Self> {
-        let plan = BatchPlan { batch_size: ROWS, ..plan.clone() };
         let total = plan.windows();
         let batches = Prefetch::new(plan.epoch(corpus, 0, 0), 2)?;
         Ok(Self { batches, target, sum: LossSum::default(), done: 0, total })

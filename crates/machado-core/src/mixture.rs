@@ -1,0 +1,193 @@
+//! A network and counted n-grams together: better than either.
+//!
+//! The probability of a token is a weighted mean of three: the network's, that of the n-grams of a
+//! text studied before (what the network was trained on), and that of the n-grams of the text that
+//! is being read. How much each is to be believed depends on how long a piece of the last tokens
+//! the counts have met before, so there is a set of weights for each length. They are learnt while
+//! reading, by the online form of the EM algorithm: an expert's weight moves towards its share in
+//! the probability of what came.
+//!
+//! Nothing of a token is used before it has been predicted, so scores are honest: they compare
+//! with those of a compressor, which learns from what it has read as well.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::ids::TokenIds;
+use crate::ngram::{Context, Ngram};
+
+/// The network, the text studied before, the text being read.
+const EXPERTS: usize = 3;
+
+/// What each expert is trusted before anything was read; of a total of [`TRUST`] observations.
+const FIRST_WEIGHTS: [f32; EXPERTS] = [0.70, 0.25, 0.05];
+
+/// How many observations the first weights stand for.
+const TRUST: f32 = 20.0;
+
+/// Share of the older observations that is kept with each new one.
+const KEPT: f32 = 0.998;
+
+/// Matched lengths that are told apart, of the studied text and of the text being read.
+const LENGTHS: [usize; 2] = [16, 4];
+
+/// Counts and the weights of the experts.
+#[derive(Clone, Debug)]
+pub struct Mixture {
+    studied: Ngram,
+    reading: Ngram,
+    /// For each pair of matched lengths the observations for each expert.
+    weights: Vec<[f32; EXPERTS]>,
+    /// The probabilities of the two counts for the token to come.
+    counted: [Vec<f32>; 2],
+    /// The place in `weights` for the token to come.
+    group: usize,
+}
+
+/// Where in a text a reader is. Copies of it can go different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    studied: Context,
+    reading: Context,
+}
+
+impl Position {
+    /// The beginning of a text.
+    pub const START: Self = Self { studied: Context::EMPTY, reading: Context::EMPTY };
+}
+
+impl Mixture {
+    /// A mixture that has counted nothing yet, for contexts of up to `order` tokens.
+    ///
+    /// # Errors
+    /// If the order is outside [`ngram::ORDERS`](crate::ngram::ORDERS).
+    pub fn new(vocabulary_size: usize, order: usize) -> Result<Self> {
+        let ngram = Ngram::new(vocabulary_size, order)?;
+        let first = FIRST_WEIGHTS.map(|weight| weight * TRUST);
+        Ok(Self {
+            studied: ngram.clone(),
+            reading: ngram,
+            weights: vec![first; LENGTHS[0] * LENGTHS[1]],
+            counted: [vec![0.0; vocabulary_size], vec![0.0; vocabulary_size]],
+            group: 0,
+        })
+    }
+
+    /// Counts a text before reading.
+    pub fn study(&mut self, ids: &TokenIds, range: Range<usize>) {
+        let mut context = Context::EMPTY;
+        ids.for_each(range, |id| context = self.studied.learn(context, id));
+    }
+
+    /// Bytes that the counts take.
+    pub fn bytes(&self) -> usize {
+        self.studied.bytes() + self.reading.bytes()
+    }
+
+    /// Mixes the probabilities of the network for the token that comes next, `[V]`, with those of
+    /// the counts, in place.
+    pub fn mix(&mut self, position: Position, probabilities: &mut [f32]) {
+        let [studied, reading] = &mut self.counted;
+        let of_studied = self.studied.probabilities(position.studied, studied);
+        let of_reading = self.reading.probabilities(position.reading, reading);
+        // A short match with what is being read says little, and there are few long ones.
+        let lengths = [of_studied.min(LENGTHS[0] - 1), (of_reading / 2).min(LENGTHS[1] - 1)];
+        self.group = lengths[0] * LENGTHS[1] + lengths[1];
+        let [of_network, of_studied, of_reading] = self.shares();
+        let [studied, reading] = &self.counted;
+        for ((p, studied), reading) in probabilities.iter_mut().zip(studied).zip(reading) {
+            *p = of_network * *p + of_studied * studied + of_reading * reading;
+        }
+    }
+
+    /// The weights for the token to come.
+    fn shares(&self) -> [f32; EXPERTS] {
+        let observations = self.weights[self.group];
+        let total: f32 = observations.iter().sum();
+        observations.map(|observed| observed / total)
+    }
+
+    /// Moves on over a token without learning from it.
+    pub fn advance(&self, position: Position, token: u32) -> Position {
+        Position {
+            studied: self.studied.advance(position.studied, token),
+            reading: self.reading.advance(position.reading, token),
+        }
+    }
+
+    /// Moves on over a token and learns from it. `network` is the probability that the network
+    /// gave it, and [`mix`](Self::mix) has been called for it.
+    pub fn learn(&mut self, position: Position, token: u32, network: f32) -> Position {
+        let shares = self.shares();
+        let given = [network, self.counted[0][token as usize], self.counted[1][token as usize]];
+        let mixed: f32 = shares.iter().zip(given).map(|(share, given)| share * given).sum();
+        for ((observed, share), given) in self.weights[self.group].iter_mut().zip(shares).zip(given)
+        {
+            // Where all three have no probability left, nothing is learnt about them.
+            let part = if mixed > 0.0 { share * given / mixed } else { share };
+            *observed = KEPT * *observed + part;
+        }
+        Position {
+            studied: self.studied.learn(position.studied, token),
+            reading: self.reading.learn(position.reading, token),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a text with a network that knows nothing; returns its mean loss in nats.
+    fn loss(mixture: &mut Mixture, tokens: &[u32]) -> f32 {
+        let mut position = Position::START;
+        let mut nats = 0.0;
+        for &token in tokens {
+            let mut probabilities = vec![0.25; 4];
+            mixture.mix(position, &mut probabilities);
+            let sum: f32 = probabilities.iter().sum();
+            assert!((sum - 1.0).abs() < 1e-4, "probabilities that sum to {sum}");
+            nats -= probabilities[token as usize].ln();
+            position = mixture.learn(position, token, 0.25);
+        }
+        nats / tokens.len() as f32
+    }
+
+    fn mixture() -> Mixture {
+        Mixture::new(4, 6).expect("an order")
+    }
+
+    #[test]
+    fn it_learns_what_it_reads_and_whom_to_believe() {
+        let text = [0, 1, 2, 1, 0, 3, 3].repeat(100);
+        let mut mixture = mixture();
+        assert!(loss(&mut mixture, &text[..7]) > 1.2, "nothing is known at first");
+        assert!(loss(&mut mixture, &text) < 0.2);
+        assert!(mixture.shares()[0] < 0.1, "{:?}", mixture.shares());
+    }
+
+    #[test]
+    fn what_was_studied_is_known_from_the_first_token_on() {
+        let text = [0, 1, 2, 1, 0, 3, 3].repeat(10);
+        let mut fresh = mixture();
+        let mut studied = mixture();
+        studied.study(&TokenIds::U32(text.clone()), 0..text.len());
+        assert!(loss(&mut studied, &text[..14]) < 0.8 * loss(&mut fresh, &text[..14]));
+    }
+
+    #[test]
+    fn moving_on_without_learning_changes_nothing() {
+        let mut mixture = mixture();
+        let text = [0, 1, 2, 3, 2, 1].repeat(10);
+        loss(&mut mixture, &text);
+        let mut first = [0.25; 4];
+        mixture.mix(Position::START, &mut first);
+        let position = text.iter().fold(Position::START, |at, &token| mixture.advance(at, token));
+        let mut there = [0.25; 4];
+        mixture.mix(position, &mut there);
+        assert!(there[0] > 0.5, "{there:?}");
+        let mut again = [0.25; 4];
+        mixture.mix(Position::START, &mut again);
+        assert_eq!(first, again);
+    }
+}
