@@ -4,7 +4,7 @@
 //! text ─tokenizer─► ids ─data─► batches [B,T] ─model─► logits [B,T,V] ─loss─► nats
 //!                                   ▲                                           │
 //! checkpoint ◄─ train (events) ◄─ optimizer ◄─────────── gradients ◄────────────┘
-//!    ├─ sample + generate ─► text    ├─ predict ─► probabilities    └─ evaluate ─► loss, bits per byte
+//!    ├─ sample + generate, session ─► text    ├─ predict ─► probabilities    └─ evaluate ─► loss, bits per byte
 //! ```
 //!
 //! The modules stand below in the order in which they build on each other: each uses only those
@@ -43,6 +43,7 @@ pub mod model;
 pub mod sample;
 pub mod generate;
 pub mod predict;
+pub mod session;
 pub mod evaluate;
 // 5 learning and keeping
 pub mod optimizer;
