@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use machado_core::data::{Sampling, Shuffle, Split, Target};
 use machado_core::optimizer::{OptimizerConfig, Schedule};
 use machado_core::run::{Monitor, TokenizerKind};
+use machado_core::sample::REPETITION_WINDOW;
 use machado_core::text::Standardize;
 use machado_core::tokenizer::UnknownPolicy;
 
@@ -17,7 +18,8 @@ use machado_core::tokenizer::UnknownPolicy;
     help_expected = true,
     after_help = "Start here:\n  machado train                        train on the sample text inside the program\n  \
                   machado train book.txt               train on your own text\n  \
-                  machado generate \"A menina estava \"  write with the model inside the program\n\n\
+                  machado generate \"A menina estava \"  write with the model inside the program\n  \
+                  machado write \"A menina estava \"     write together with it, token by token\n\n\
                   Commands that use a model take --model FILE; without it they use the model inside the program."
 )]
 pub struct Cli {
@@ -33,6 +35,14 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Write text that goes on from a prompt
     Generate(GenerateArgs),
+    /// Write together with a model: pick what comes next, type, undo, let it write on
+    ///
+    /// On a terminal it fills the screen; "?" shows the keys. Elsewhere, and with --plain, each line
+    /// of the standard input is a command: a number picks that candidate, "+text" types, "w 20" lets
+    /// the model write 20 tokens, "e" to the end of a word, "." of a sentence, "u" and "r" undo and
+    /// redo, "b" takes a token back, "t 0.5" sets the temperature, "s" saves, "?" tells of all. The
+    /// candidates go to the standard error, the text to the standard output when it is done.
+    Write(WriteArgs),
     /// Show what may come next after a prompt, with probabilities
     Predict(PredictArgs),
     /// Measure how well a model knows a text
@@ -277,7 +287,8 @@ pub struct ComputeArgs {
     pub vector_unit: Option<String>,
 }
 
-/// How tokens are drawn.
+/// How tokens are drawn. Whatever the order of the flags, they apply in this one: repetition penalty,
+/// bans, temperature, top-k, top-p, min-p, typical-p.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Drawing")]
 pub struct SamplerArgs {
@@ -296,6 +307,24 @@ pub struct SamplerArgs {
     /// Only tokens with at least this share of the likeliest one's probability
     #[arg(long, value_name = "P", value_parser = probability)]
     pub min_p: Option<f64>,
+
+    /// Only the tokens whose surprise is nearest to the one that is to be expected, until together
+    /// they reach this probability
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub typical_p: Option<f64>,
+
+    /// Above 1, tokens that came lately come less often; below 1, more often. 1.1 is mild, 1.3 strong
+    #[arg(long, value_name = "R", value_parser = penalty)]
+    pub repetition_penalty: Option<f64>,
+
+    /// How many of the last tokens the penalty looks at, those of the prompt among them
+    #[arg(long, value_name = "TOKENS", default_value_t = REPETITION_WINDOW, value_parser = at_least_one)]
+    pub repetition_window: usize,
+
+    /// Never write this; may be given more than once. Of several tokens the last one is left out where
+    /// the others were just written
+    #[arg(long, value_name = "TEXT")]
+    pub ban: Vec<String>,
 }
 
 /// `machado generate`.
@@ -331,7 +360,52 @@ pub struct GenerateArgs {
     pub seed: Option<u64>,
 
     /// Print one JSON object a line: prompt, text, finish_reason, tokens, tokens_per_second, seed,
-    /// sample
+    /// sample, drawing
+    #[arg(long)]
+    pub json: bool,
+
+    /// Vector instructions.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// `machado write`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+pub struct WriteArgs {
+    /// Text to go on from; "FILE:prompt.txt" reads it from a file
+    #[arg(default_value = "")]
+    pub prompt: String,
+
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// Candidates to show
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to::<1000>)]
+    pub top: usize,
+
+    /// Tokens that the model writes at a time
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+    pub tokens: usize,
+
+    /// How tokens are drawn.
+    #[command(flatten)]
+    pub sampler: SamplerArgs,
+
+    /// A new file for the text; it is also written at the end
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// The same seed writes the same text, that of `generate` [default: another one each time]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Lines instead of the whole screen, on a terminal too
+    #[arg(long)]
+    pub plain: bool,
+
+    /// Print JSON at the end: prompt, text, tokens (token, id, by, nats), nats_per_token, seed
     #[arg(long)]
     pub json: bool,
 
@@ -604,6 +678,10 @@ fn zero_or_more(text: &str) -> Result<f64, String> {
 
 fn probability(text: &str) -> Result<f64, String> {
     number_that(text, "greater than 0 and at most 1", |value| value > 0.0 && value <= 1.0)
+}
+
+fn penalty(text: &str) -> Result<f64, String> {
+    number_that(text, "greater than 0 and at most 1000000", |value| value > 0.0 && value <= 1e6)
 }
 
 fn share_below_one(text: &str) -> Result<f64, String> {

@@ -9,6 +9,7 @@ mod info;
 mod plot;
 mod predict;
 mod train;
+mod write;
 
 use anyhow::Result;
 use machado_core::math::simd::VectorUnit;
@@ -21,6 +22,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Write(args) => write::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Decode(args) => decode::run(&args),

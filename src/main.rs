@@ -5,6 +5,7 @@
 mod cli;
 mod cmd;
 mod curves;
+mod drawing;
 mod files;
 mod interrupt;
 mod known_text;

@@ -36,6 +36,13 @@ pub fn quoted(token: &str) -> String {
     format!("{token:?}")
 }
 
+/// A bar in eighths of a character; `width` characters stand for certainty.
+pub fn bar(share: f64, width: f64) -> String {
+    let eighths = (share * width * 8.0).round() as usize;
+    let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
+    "█".repeat(eighths / 8) + part
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +56,13 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(125)), "2 min 05 s");
         assert_eq!(duration(Duration::from_secs(3725)), "1 h 02 min");
         assert_eq!(counted(1, "file", "files"), "1 file");
+    }
+
+    #[test]
+    fn bars_are_as_long_as_probabilities_are_large() {
+        assert_eq!(bar(1.0, 40.0), "█".repeat(40));
+        assert_eq!(bar(0.5, 40.0), "█".repeat(20));
+        assert_eq!(bar(0.0, 40.0), "");
+        assert_eq!(bar(1.0 / 320.0, 40.0), "▏");
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn run(args: &DecodeArgs) -> Result<()> {
             .chunks_exact(tokenizer.vocabulary_size())
             .map(|probabilities| {
                 let logits: Vec<f32> = probabilities.iter().map(|p| p.ln()).collect();
-                draw.draw(&logits, &mut rng)
+                draw.draw(&logits, &[], &mut rng)
             })
             .collect();
         let original = &batch.row(number)[1..];

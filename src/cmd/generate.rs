@@ -9,9 +9,9 @@ use machado_core::rng::Purpose;
 use machado_core::sample::Sampler;
 use serde_json::json;
 
-use crate::cli::{GenerateArgs, SamplerArgs, UsageError};
+use crate::cli::{GenerateArgs, UsageError};
 use crate::say::say;
-use crate::{models, number};
+use crate::{drawing, models, number};
 
 /// Texts written before any of them is shown.
 const SHOWN_TOGETHER: usize = 256;
@@ -23,9 +23,10 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let loaded = models::load(&args.model)?;
     let compute = super::compute(&args.compute)?;
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
-    let seed = args.seed.unwrap_or_else(random_seed);
+    let sampler = drawing::sampler(&args.sampler, &loaded)?;
+    let seed = args.seed.unwrap_or_else(drawing::random_seed);
     let mut config = GeneratorConfig {
-        sampler: sampler(&args.sampler),
+        sampler: sampler.clone(),
         tokens: args.tokens,
         stop: args.stop.clone(),
         seed,
@@ -48,7 +49,9 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
             let texts = write_texts(model, &compute, &prompt.ids, count, &config)?;
             let taken = began.elapsed().as_secs_f64();
             let written: usize = texts.iter().map(|text| text.tokens).sum();
-            let shown = Shown { first, seed, prompt: &prompt.text, rate: written as f64 / taken };
+            let rate = written as f64 / taken;
+            let prompt = &prompt.text;
+            let shown = Shown { first, seed, prompt, rate, sampler: &sampler };
             if args.json {
                 print_json(&texts, &shown)?
             } else {
@@ -76,6 +79,7 @@ struct Shown<'a> {
     prompt: &'a str,
     /// Tokens per second of all.
     rate: f64,
+    sampler: &'a Sampler,
 }
 
 /// Prints a single text while it is being written; returns its tokens.
@@ -119,23 +123,9 @@ fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
             "tokens_per_second": shown.rate,
             "seed": shown.seed,
             "sample": shown.first + number,
+            "drawing": drawing::json(shown.sampler),
         });
         writeln!(out, "{line}")?;
     }
     Ok(out.flush()?)
-}
-
-fn sampler(args: &SamplerArgs) -> Sampler {
-    Sampler {
-        temperature: args.temperature,
-        top_k: args.top_k,
-        top_p: args.top_p,
-        min_p: args.min_p,
-    }
-}
-
-/// A seed that is another one each time, short enough to type again.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id()) % 1_000_000
 }

@@ -38,26 +38,6 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
 
 fn line(candidate: &Candidate, width: usize) -> String {
     let token = number::quoted(&candidate.token);
-    let bar = bar(candidate.probability);
+    let bar = number::bar(candidate.probability, BAR);
     format!("{token:<width$}  {:.4}  {bar}", candidate.probability).trim_end().to_owned()
-}
-
-/// A bar in eighths of a character.
-fn bar(share: f64) -> String {
-    let eighths = (share * BAR * 8.0).round() as usize;
-    let part = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8];
-    "█".repeat(eighths / 8) + part
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bars_are_as_long_as_probabilities_are_large() {
-        assert_eq!(bar(1.0), "█".repeat(40));
-        assert_eq!(bar(0.5), "█".repeat(20));
-        assert_eq!(bar(0.0), "");
-        assert_eq!(bar(1.0 / 320.0), "▏");
-    }
 }

@@ -85,8 +85,47 @@ fn zero_and_negative_sizes() {
     place.fails(&["generate", "-t", "-1"], 2, &["0 or more"]);
     place.fails(&["generate", "-t=-1"], 2, &["--temperature", "0 or more"]);
     place.fails(&["generate", "--top-p", "2"], 2, &["--top-p", "at most 1"]);
+    place.fails(&["generate", "--typical-p", "0"], 2, &["--typical-p", "greater than 0"]);
+    place.fails(
+        &["generate", "--repetition-penalty", "0"],
+        2,
+        &["--repetition-penalty", "greater"],
+    );
+    place.fails(
+        &["generate", "--repetition-window", "0"],
+        2,
+        &["--repetition-window", "at least 1"],
+    );
+    place.fails(&["write", "--top", "0"], 2, &["--top", "at least 1"]);
     place.fails(&["generate", "--samples", "0"], 2, &["--samples", "at least 1"]);
     place.fails(&["generate", "--stop", ""], 2, &["--stop must not be empty"]);
+}
+
+#[test]
+fn bans_of_the_unknown_of_nothing_and_of_everything() {
+    let place = Place::with_run();
+    let ban = |texts: &[&str], code, parts: &[&str]| {
+        let bans = texts.iter().flat_map(|text| ["--ban", text]);
+        for command in ["generate", "write"] {
+            let args: Vec<&str> =
+                [command, "--model", "run"].into_iter().chain(bans.clone()).collect();
+            place.fails(&args, code, parts);
+        }
+    };
+    ban(&["a日"], 1, &["--ban \"a日\": the model does not know '日' (U+65E5)", "hint:"]);
+    ban(&[""], 2, &["--ban must not be empty"]);
+    let vocabulary: Vec<String> = text()
+        .to_lowercase()
+        .chars()
+        .map(String::from)
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let all: Vec<&str> = vocabulary.iter().map(String::as_str).collect();
+    ban(&all, 1, &["the bans leave no token to write\n", "hint:"]);
+    let after_a: Vec<String> = all.iter().map(|second| format!("a{second}")).collect();
+    let after_a: Vec<&str> = after_a.iter().map(String::as_str).collect();
+    ban(&after_a, 1, &["the bans leave no token to write after \"a\"", "hint:"]);
 }
 
 #[test]

@@ -87,13 +87,14 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
     "docs/performance.md",
+    "docs/sampling.md",
     "assets/README.md",
 ];
 
@@ -101,7 +102,7 @@ const DOCUMENTS: [&str; 7] = [
 fn flags_that_documents_name_exist() {
     let place = Place::new();
     let help: String =
-        ["train", "generate", "predict", "evaluate", "decode", "info", "plot", "bench"]
+        ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"]
             .iter()
             .map(|command| place.stdout(&[command, "--help"]))
             .collect();

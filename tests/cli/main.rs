@@ -8,6 +8,10 @@ mod harness;
 mod train;
 /// The commands that use a model.
 mod using;
+/// `machado write` by lines.
+mod write;
+/// `machado write` on a terminal.
+mod screen;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

@@ -71,6 +71,32 @@ fn the_filters_of_drawing_reach_the_text() {
 }
 
 #[test]
+fn what_is_banned_is_not_written_and_what_came_lately_comes_less_often() {
+    let place = Place::new();
+    let args = ["generate", "A menina ", "-n", "400", "--seed", "3", "--json"];
+    let with = |more: &[&str]| place.json(&[&args[..], more].concat());
+    let text = |json: &serde_json::Value| json["text"].as_str().unwrap().to_owned();
+    let plain = with(&[]);
+    assert!(text(&plain).contains('e') && text(&plain).contains("qu"), "{plain}");
+    assert_eq!(plain["drawing"], serde_json::json!({ "temperature": 1.0 }));
+    let banned = with(&["--ban", "e", "--ban", "QU", "--ban", ", "]);
+    let found = text(&banned);
+    assert!(!found.contains('e') && !found.contains("qu") && !found.contains(", "), "{found}");
+    // The end of the prompt counts: after "q" it would be "u".
+    let after = place.json(&["generate", "O q", "-n", "1", "-t", "0", "--ban", "qu", "--json"]);
+    assert_ne!(after["text"], "u");
+    let greedy = ["-t", "0", "--typical-p", "0.9"];
+    let repeated = text(&with(&greedy));
+    let penalty = ["--repetition-penalty", "1.5", "--repetition-window", "40"];
+    let penalised = with(&[&greedy[..], &penalty].concat());
+    assert_ne!(text(&penalised), repeated);
+    let drawing = serde_json::json!({
+        "temperature": 0.0, "typical_p": 0.9, "repetition_penalty": 1.5, "repetition_window": 40
+    });
+    assert_eq!(penalised["drawing"], drawing);
+}
+
+#[test]
 fn a_prompt_can_come_from_a_file_and_unknown_characters_are_skipped_with_a_warning() {
     let place = Place::new();
     // With the line end that editors put there, which is no part of the prompt.

@@ -125,6 +125,22 @@ pub enum Error {
         source_name: &'static str,
     },
 
+    /// A text that cannot be banned.
+    #[error("--ban {text:?}: {problem}\nhint: leave this --ban out")]
+    Ban {
+        /// The text.
+        text: String,
+        /// Why not.
+        problem: String,
+    },
+
+    /// Bans that leave nothing to write.
+    #[error("the bans leave no token to write{after}\nhint: give fewer or longer texts to --ban")]
+    AllBanned {
+        /// After which text, in words that follow "to write"; empty for any.
+        after: String,
+    },
+
     /// A vector unit that this machine does not have.
     #[error("this machine has no vector unit \"{name}\"; it has: {}", available.join(", "))]
     UnknownVectorUnit {

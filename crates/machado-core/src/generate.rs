@@ -5,7 +5,7 @@ use crate::math::simd::VectorUnit;
 use crate::math::threads::Compute;
 use crate::model::{Model, Streams};
 use crate::rng::{Purpose, Rng};
-use crate::sample::{Draw, Sampler};
+use crate::sample::{Draw, History, Sampler};
 
 /// How text is written.
 #[derive(Clone, Debug)]
@@ -101,6 +101,8 @@ pub fn write_texts(
 #[derive(Debug)]
 struct Text {
     rng: Rng,
+    /// The last tokens, as many as the sampler looks at.
+    history: History,
     written: String,
     /// Bytes of `written` that have been given out; the rest may be the beginning of a stop string.
     released: usize,
@@ -121,7 +123,7 @@ impl<'m> Generator<'m> {
         texts: usize,
         config: GeneratorConfig,
     ) -> Result<Self> {
-        let draw = Draw::new(config.sampler, unit)?;
+        let draw = Draw::new(config.sampler.clone(), unit)?;
         if texts == 0 {
             return Err(Error::OutOfRange {
                 what: "--samples".into(),
@@ -131,11 +133,14 @@ impl<'m> Generator<'m> {
         }
         let start = [model.tokenizer.start()];
         let mut streams = Streams::new(model, unit)?;
-        streams.read(if prompt.is_empty() { &start } else { prompt });
+        let prompt = if prompt.is_empty() { &start } else { prompt };
+        streams.read(prompt);
         streams.fork(texts);
+        let history = History::new(config.sampler.memory(), prompt);
         let texts: Vec<Text> = (config.first..config.first + texts as u64)
             .map(|number| Text {
                 rng: Rng::new(config.seed, config.purpose, number),
+                history: history.clone(),
                 written: String::new(),
                 released: 0,
                 tokens: 0,
@@ -154,7 +159,9 @@ impl<'m> Generator<'m> {
             // A finished text goes on being fed, so that the others keep their rows.
             let mut id = 0;
             if text.finished.is_none() {
-                id = self.draw.draw(self.streams.logits(number), &mut text.rng);
+                let logits = self.streams.logits(number);
+                id = self.draw.draw(logits, text.history.ids(), &mut text.rng);
+                text.history.push(id);
                 self.token.clear();
                 self.model.tokenizer.push_token(id, &mut self.token);
                 let piece = text.push(&self.token, &self.config);
@@ -244,7 +251,14 @@ mod tests {
             first: 0,
         };
         let rng = Rng::new(0, Purpose::Generate, 0);
-        let mut text = Text { rng, written: String::new(), released: 0, tokens: 0, finished: None };
+        let mut text = Text {
+            rng,
+            history: History::default(),
+            written: String::new(),
+            released: 0,
+            tokens: 0,
+            finished: None,
+        };
         let mut pieces = Vec::new();
         for token in tokens {
             if text.finished.is_none() {

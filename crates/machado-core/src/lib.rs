@@ -4,7 +4,7 @@
 //! text ─tokenizer─► ids ─data─► batches [B,T] ─model─► logits [B,T,V] ─loss─► nats
 //!                                   ▲                                           │
 //! checkpoint ◄─ train (events) ◄─ optimizer ◄─────────── gradients ◄────────────┘
-//!    ├─ sample + generate ─► text    ├─ predict ─► probabilities    └─ evaluate ─► loss, bits per byte
+//!    ├─ sample + generate, session ─► text    ├─ predict ─► probabilities    └─ evaluate ─► loss, bits per byte
 //! ```
 //!
 //! The modules stand below in the order in which they build on each other: each uses only those
@@ -45,6 +45,7 @@ pub mod mixture;
 pub mod sample;
 pub mod generate;
 pub mod predict;
+pub mod session;
 // 5 learning, keeping and measuring
 pub mod optimizer;
 pub mod run;

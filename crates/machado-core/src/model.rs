@@ -13,7 +13,7 @@ mod summary;
 pub use config::{LayerConfig, ModelConfig};
 pub use engine::{Engine, StepKey};
 pub use network::Network;
-pub use streams::Streams;
+pub use streams::{StreamState, Streams};
 pub use summary::{LayerSummary, summarize};
 
 use crate::error::Result;

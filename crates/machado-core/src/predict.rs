@@ -3,7 +3,8 @@
 use crate::error::Result;
 use crate::math::simd::VectorUnit;
 use crate::model::{Model, Streams};
-use crate::sample::Sampler;
+use crate::sample::{Sampler, likeliest};
+use crate::tokenizer::Tokenizer;
 
 /// A token that may come next.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,15 +31,20 @@ pub fn predict(
 ) -> Result<Vec<Candidate>> {
     sampler.check()?;
     let start = [model.tokenizer.start()];
+    let prompt = if prompt.is_empty() { &start } else { prompt };
     let mut streams = Streams::new(model, unit)?;
-    streams.read(if prompt.is_empty() { &start } else { prompt });
-    let mut candidates: Vec<Candidate> = sampler
-        .distribution(streams.logits(0))
+    streams.read(prompt);
+    Ok(candidates(&model.tokenizer, &sampler.distribution(streams.logits(0), prompt), count))
+}
+
+/// The `count` likeliest tokens of a distribution, the likeliest first.
+pub(crate) fn candidates(
+    tokenizer: &Tokenizer,
+    probabilities: &[f64],
+    count: usize,
+) -> Vec<Candidate> {
+    likeliest(probabilities, count)
         .into_iter()
-        .zip(0..)
-        .map(|(probability, id)| Candidate { token: model.tokenizer.token(id), id, probability })
-        .collect();
-    candidates.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    candidates.truncate(count);
-    Ok(candidates)
+        .map(|(id, probability)| Candidate { token: tokenizer.token(id), id, probability })
+        .collect()
 }

@@ -1,15 +1,30 @@
 //! Drawing the next token from its probabilities.
+//!
+//! What a [`Sampler`] says applies in one order, that of Hugging Face's `generate`:
+//!
+//! 1. repetition penalty, on the logits,
+//! 2. bans,
+//! 3. temperature,
+//! 4. top-k, 5. top-p, 6. min-p, 7. typical-p, each on what the one before left, made to sum to 1.
+//!
+//! Each leaves at least one token, so that there is always something to draw.
 
+mod ban;
+mod history;
+mod penalty;
+mod shape;
+
+pub use ban::Bans;
+pub use history::History;
+
+use self::shape::{Kept, shape};
 use crate::error::{Error, Result};
 use crate::math::simd::VectorUnit;
 use crate::math::softmax::{argmax, softmax_weights};
 use crate::rng::Rng;
 
-/// How the next token is drawn.
-///
-/// The filters apply in the order of the fields, as in Hugging Face's `generate`: first the
-/// temperature, then top-k, top-p and min-p, each on what the one before left, made to sum to 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How the next token is drawn. `docs/sampling.md` explains each in plain words.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sampler {
     /// The logits are divided by it: below 1 the likely tokens become likelier, above 1 less so;
     /// 0 always takes the likeliest. Default 1.
@@ -20,11 +35,39 @@ pub struct Sampler {
     pub top_p: Option<f64>,
     /// Only tokens with at least this share of the likeliest one's probability.
     pub min_p: Option<f64>,
+    /// Only the tokens whose surprise (−ln p) is nearest to the entropy, which is the surprise to be
+    /// expected, until together they reach this probability: Meister et al., "Locally typical
+    /// sampling".
+    pub typical_p: Option<f64>,
+    /// Logits of tokens that came lately are divided by it where they are positive, and multiplied
+    /// where they are negative, as in CTRL and Hugging Face: above 1 they come less often, below 1
+    /// more often.
+    pub repetition_penalty: Option<f64>,
+    /// How many of the last tokens, those of the prompt among them, the penalty looks at. Default
+    /// [`REPETITION_WINDOW`].
+    pub repetition_window: usize,
+    /// Tokens, and ends of sequences of tokens, that are never drawn.
+    pub bans: Bans,
 }
+
+/// The window of the repetition penalty where none is given, that of llama.cpp.
+pub const REPETITION_WINDOW: usize = 64;
+
+/// The largest repetition penalty: one that no logit withstands.
+const STRONGEST_PENALTY: f64 = 1e6;
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { temperature: 1.0, top_k: None, top_p: None, min_p: None }
+        Self {
+            temperature: 1.0,
+            top_k: None,
+            top_p: None,
+            min_p: None,
+            typical_p: None,
+            repetition_penalty: None,
+            repetition_window: REPETITION_WINDOW,
+            bans: Bans::default(),
+        }
     }
 }
 
@@ -43,75 +86,104 @@ impl Sampler {
         if self.top_k == Some(0) {
             return error("--top-k", "at least 1", "0".into());
         }
-        for (name, value) in [("--top-p", self.top_p), ("--min-p", self.min_p)] {
+        for (name, value) in
+            [("--top-p", self.top_p), ("--min-p", self.min_p), ("--typical-p", self.typical_p)]
+        {
             if let Some(value) = value
                 && !(value > 0.0 && value <= 1.0)
             {
                 return error(name, "greater than 0 and at most 1", value.to_string());
             }
         }
+        if let Some(penalty) = self.repetition_penalty
+            && !(penalty > 0.0 && penalty <= STRONGEST_PENALTY)
+        {
+            let expected = "greater than 0 and at most 1000000";
+            return error("--repetition-penalty", expected, penalty.to_string());
+        }
+        if self.repetition_window == 0 {
+            return error("--repetition-window", "at least 1", "0".into());
+        }
         Ok(())
     }
 
-    /// The probability of each token, given the logits.
-    pub fn distribution(&self, logits: &[f32]) -> Vec<f64> {
-        if self.temperature == 0.0 {
-            let mut certain = vec![0.0; logits.len()];
-            certain[argmax(logits)] = 1.0;
-            return certain;
-        }
-        let max = f64::from(logits[argmax(logits)]);
-        let mut probabilities: Vec<f64> =
-            logits.iter().map(|&x| ((f64::from(x) - max) / self.temperature).exp()).collect();
-        normalize(&mut probabilities);
-        if self.top_k.is_some() || self.top_p.is_some() || self.min_p.is_some() {
-            self.filter(&mut probabilities);
-        }
+    /// The probability of each token, given the logits and the tokens that came before (all of them
+    /// or at least the last [`memory`](Self::memory)).
+    ///
+    /// # Panics
+    /// If `history` or the bans have a token that has no logit.
+    pub fn distribution(&self, logits: &[f32], history: &[u32]) -> Vec<f64> {
+        let mut adjusted = Vec::new();
+        let mut kept = Vec::new();
+        shape(self, self.adjusted(logits, history, &mut adjusted), &mut kept);
+        let mut probabilities = vec![0.0; logits.len()];
+        kept.iter().for_each(|token| probabilities[token.id as usize] = token.share);
         probabilities
     }
 
-    fn filter(&self, probabilities: &mut [f64]) {
-        // The likeliest first; of equals the smaller id.
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        order.sort_by(|&a, &b| probabilities[b].total_cmp(&probabilities[a]));
-        let mut kept = order.len();
-        let mut keep = |probabilities: &mut [f64], count: usize| {
-            order[count.min(kept)..kept].iter().for_each(|&id| probabilities[id] = 0.0);
-            kept = kept.min(count);
-            normalize(probabilities);
-            order[..kept].to_vec()
-        };
-        let mut order_left = keep(probabilities, self.top_k.unwrap_or(usize::MAX));
-        if let Some(top_p) = self.top_p {
-            let mut sum = 0.0;
-            // The token that reaches the sum still belongs to it.
-            let below = order_left.iter().take_while(|&&id| {
-                sum += probabilities[id];
-                sum < top_p
-            });
-            order_left = keep(probabilities, below.count() + 1);
-        }
-        if let Some(min_p) = self.min_p {
-            let least = min_p * probabilities[order_left[0]];
-            let count = order_left.iter().take_while(|&&id| probabilities[id] >= least).count();
-            keep(probabilities, count);
-        }
+    /// How many of the last tokens have an influence on the next one's probability, beside the one
+    /// that they have by way of the model.
+    pub fn memory(&self) -> usize {
+        let window = if self.repetition_penalty.is_some() { self.repetition_window } else { 0 };
+        window.max(self.bans.memory())
     }
 
-    /// Whether only the temperature shapes the probabilities.
-    fn is_plain(&self) -> bool {
-        self.temperature > 0.0
-            && self.top_k.is_none()
-            && self.top_p.is_none()
-            && self.min_p.is_none()
+    /// The logits after penalty and bans, in `buffer` if they differ.
+    fn adjusted<'a>(
+        &self,
+        logits: &'a [f32],
+        history: &[u32],
+        buffer: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        if self.repetition_penalty.is_none() && self.bans.is_empty() {
+            return logits;
+        }
+        buffer.clear();
+        buffer.extend_from_slice(logits);
+        if let Some(penalty) = self.repetition_penalty {
+            let window = history.len().saturating_sub(self.repetition_window);
+            penalty::apply(penalty, logits, &history[window..], buffer);
+        }
+        self.bans.each(history, |id| buffer[id as usize] = f32::NEG_INFINITY);
+        buffer
+    }
+
+    /// Whether tokens are left out by their probabilities.
+    fn filters(&self) -> bool {
+        self.top_k.is_some()
+            || self.top_p.is_some()
+            || self.min_p.is_some()
+            || self.typical_p.is_some()
     }
 }
 
-/// Draws tokens; keeps a buffer for it.
+/// The `count` likeliest tokens of a distribution with their probabilities, the likeliest first, of
+/// equals the smaller id; those that cannot come are left out.
+pub fn likeliest(probabilities: &[f64], count: usize) -> Vec<(u32, f64)> {
+    let mut found: Vec<(u32, f64)> =
+        (0..).zip(probabilities.iter().copied()).filter(|&(_, p)| p > 0.0).collect();
+    let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    if count == 0 {
+        return Vec::new();
+    }
+    // Vocabularies may have tens of thousands of tokens: only those that are shown are sorted.
+    if count < found.len() {
+        found.select_nth_unstable_by(count - 1, order);
+        found.truncate(count);
+    }
+    found.sort_unstable_by(order);
+    found
+}
+
+/// Draws tokens; keeps its buffers.
 #[derive(Clone, Debug)]
 pub struct Draw {
     sampler: Sampler,
     unit: VectorUnit,
+    /// Logits after penalty and bans.
+    adjusted: Vec<f32>,
+    /// Tokens that the filters left.
+    kept: Vec<Kept>,
     /// What the probabilities are proportional to.
     weights: Vec<f32>,
 }
@@ -126,20 +198,35 @@ impl Draw {
     /// If one of its numbers is outside its range.
     pub fn new(sampler: Sampler, unit: VectorUnit) -> Result<Self> {
         sampler.check()?;
-        Ok(Self { sampler, unit, weights: Vec::new() })
+        Ok(Self { sampler, unit, adjusted: Vec::new(), kept: Vec::new(), weights: Vec::new() })
     }
 
-    /// Draws a token.
-    pub fn draw(&mut self, logits: &[f32], rng: &mut Rng) -> u32 {
-        if self.sampler.is_plain() {
-            let temperature = self.sampler.temperature as f32;
-            softmax_weights(self.unit, logits, temperature, &mut self.weights);
+    /// Draws a token, given the logits and the tokens that came before (all of them or at least the
+    /// last [`Sampler::memory`]).
+    ///
+    /// # Panics
+    /// If `history` or the bans have a token that has no logit.
+    pub fn draw(&mut self, logits: &[f32], history: &[u32], rng: &mut Rng) -> u32 {
+        let adjusted = self.sampler.adjusted(logits, history, &mut self.adjusted);
+        let weights = &mut self.weights;
+        if self.sampler.temperature == 0.0 {
+            return argmax(adjusted) as u32;
+        } else if self.sampler.filters() {
+            shape(&self.sampler, adjusted, &mut self.kept);
+            weights.clear();
+            weights.resize(logits.len(), 0.0);
+            self.kept.iter().for_each(|token| weights[token.id as usize] = token.share as f32);
         } else {
-            let distribution = self.sampler.distribution(logits);
-            self.weights.clear();
-            self.weights.extend(distribution.iter().map(|&probability| probability as f32));
+            softmax_weights(self.unit, adjusted, self.sampler.temperature as f32, weights);
+            if !self.sampler.bans.is_empty() {
+                // Fast arithmetic makes of e^-∞ a very small number. Never is never.
+                let banned = adjusted.iter().map(|&logit| logit == f32::NEG_INFINITY);
+                weights.iter_mut().zip(banned).for_each(|(weight, banned)| {
+                    *weight = if banned { 0.0 } else { *weight };
+                });
+            }
         }
-        place_of(&self.weights, rng.uniform()) as u32
+        place_of(weights, rng.uniform()) as u32
     }
 }
 
@@ -165,106 +252,5 @@ fn place_of(weights: &[f32], share: f64) -> usize {
     weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0)
 }
 
-fn normalize(values: &mut [f64]) {
-    let sum: f64 = values.iter().sum();
-    values.iter_mut().for_each(|value| *value /= sum);
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rng::Purpose;
-
-    /// Logits of the probabilities ½, ¼, ⅛, ⅛, in another order.
-    const LOGITS: [f32; 4] = [-2.079_441_5, -std::f32::consts::LN_2, -2.079_441_5, -1.386_294_4];
-
-    fn check(sampler: Sampler, expected: [f64; 4]) {
-        sampler.check().expect("a sampler");
-        let distribution = sampler.distribution(&LOGITS);
-        for (found, expected) in distribution.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "{sampler:?}: {distribution:?}");
-        }
-        // What is drawn has these frequencies, within 4 standard deviations.
-        let mut rng = Rng::new(8, Purpose::Generate, 0);
-        let n = 40_000;
-        let mut counts = [0; 4];
-        let mut draw = Draw::new(sampler, VectorUnit::detect()).expect("a sampler");
-        for _ in 0..n {
-            counts[draw.draw(&LOGITS, &mut rng) as usize] += 1;
-        }
-        for (count, p) in counts.iter().zip(expected) {
-            let mean = f64::from(n) * p;
-            let deviation = (mean * (1.0 - p)).sqrt();
-            assert!((f64::from(*count) - mean).abs() <= 4.0 * deviation, "{sampler:?}: {counts:?}");
-        }
-    }
-
-    #[test]
-    fn probabilities_and_frequencies_follow_the_closed_form() {
-        let plain = Sampler::default();
-        check(plain, [0.125, 0.5, 0.125, 0.25]);
-        // p^(1/T): with T = ½ the squares ¼, 1/16, 1/64, 1/64, over their sum 22/64.
-        check(
-            Sampler { temperature: 0.5, ..plain },
-            [1.0 / 22.0, 16.0 / 22.0, 1.0 / 22.0, 4.0 / 22.0],
-        );
-        check(Sampler { temperature: 0.0, ..plain }, [0.0, 1.0, 0.0, 0.0]);
-        check(Sampler { top_k: Some(2), ..plain }, [0.0, 2.0 / 3.0, 0.0, 1.0 / 3.0]);
-        check(Sampler { top_k: Some(99), ..plain }, [0.125, 0.5, 0.125, 0.25]);
-        check(Sampler { top_p: Some(0.6), ..plain }, [0.0, 2.0 / 3.0, 0.0, 1.0 / 3.0]);
-        check(Sampler { top_p: Some(0.49), ..plain }, [0.0, 1.0, 0.0, 0.0]);
-        check(Sampler { min_p: Some(0.4), ..plain }, [0.0, 2.0 / 3.0, 0.0, 1.0 / 3.0]);
-        check(Sampler { min_p: Some(1.0), ..plain }, [0.0, 1.0, 0.0, 0.0]);
-        // Of the three likeliest, ½, ¼, ⅛ over ⅞, the first two reach 0.8.
-        let both = Sampler { top_k: Some(3), top_p: Some(0.8), ..plain };
-        check(both, [0.0, 2.0 / 3.0, 0.0, 1.0 / 3.0]);
-    }
-
-    #[test]
-    fn places_follow_the_weights_and_never_have_weight_0() {
-        let mut weights = vec![0.0; 40];
-        (weights[3], weights[17], weights[38]) = (1.0, 2.0, 1.0);
-        for (share, expected) in [(0.0, 3), (0.24, 3), (0.26, 17), (0.74, 17), (0.76, 38)] {
-            assert_eq!(place_of(&weights, share), expected, "{share}");
-        }
-        assert_eq!(place_of(&weights, 1.0), 38, "rounding");
-        weights[0] = 4.0;
-        assert_eq!(place_of(&weights, 1.0), 38, "rounding, with a likely first token");
-    }
-
-    #[test]
-    fn temperatures_at_the_ends_of_their_range() {
-        for unit in VectorUnit::available() {
-            let drawn = |temperature: f64| -> Vec<u32> {
-                let sampler = Sampler { temperature, ..Sampler::default() };
-                let mut draw = Draw::new(sampler, unit).expect("a sampler");
-                let mut rng = Rng::new(9, Purpose::Generate, 0);
-                (0..400).map(|_| draw.draw(&LOGITS, &mut rng)).collect()
-            };
-            for low in [1e-300, 1e-39, 1e-20] {
-                assert!(drawn(low).iter().all(|&id| id == 1), "{} at {low}", unit.name());
-            }
-            // Nearly even: each of the four about 100 times.
-            for high in [1e20, 1e39, 1e300] {
-                for id in 0..4 {
-                    let count = drawn(high).iter().filter(|&&drawn| drawn == id).count();
-                    assert!((60..140).contains(&count), "{} at {high}: {count}", unit.name());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_outside_their_range_are_named() {
-        for (sampler, flag) in [
-            (Sampler { temperature: -1.0, ..Sampler::default() }, "--temperature"),
-            (Sampler { temperature: f64::NAN, ..Sampler::default() }, "--temperature"),
-            (Sampler { top_k: Some(0), ..Sampler::default() }, "--top-k"),
-            (Sampler { top_p: Some(1.5), ..Sampler::default() }, "--top-p"),
-            (Sampler { min_p: Some(0.0), ..Sampler::default() }, "--min-p"),
-        ] {
-            let message = sampler.check().expect_err("out of range").to_string();
-            assert!(message.starts_with(flag), "{message}");
-        }
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use super::block::Block;
 use super::network::Network;
 use crate::error::Result;
 use crate::layers::Mode;
+use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
 use crate::math::simd::VectorUnit;
 
@@ -18,6 +19,10 @@ pub struct Streams {
     block: Block,
     rows: usize,
 }
+
+/// What the layers remember of the text read so far: enough to go on from there.
+#[derive(Clone, Debug)]
+pub struct StreamState(Vec<Buffer>);
 
 impl Streams {
     /// One text, nothing of it read yet.
@@ -77,5 +82,14 @@ impl Streams {
     /// Forgets what was read.
     pub fn clear(&mut self) {
         self.block.clear_states();
+    }
+    /// What is remembered now.
+    pub fn state(&self) -> StreamState {
+        StreamState(self.block.states().to_vec())
+    }
+
+    /// Goes back to what was remembered then. The next tokens must be read before there are logits.
+    pub fn set_state(&mut self, state: &StreamState) {
+        self.block.states_mut().clone_from_slice(&state.0);
     }
 }

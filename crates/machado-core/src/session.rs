@@ -1,0 +1,351 @@
+//! Writing a text together with a model: a person picks tokens or types, the model writes on, and
+//! each step can be taken back.
+//!
+//! A [`Session`] knows no terminal: what shows it and asks the person is its caller. What the model
+//! writes by itself is what [`Generator`](crate::generate::Generator) writes with the same seed.
+
+mod until;
+
+pub use until::Until;
+
+use self::until::Progress;
+use crate::error::{Error, Result};
+use crate::math::simd::VectorUnit;
+use crate::math::softmax::softmax;
+use crate::model::{Model, StreamState, Streams};
+use crate::predict::{Candidate, candidates};
+use crate::rng::{Purpose, Rng};
+use crate::sample::{Draw, Sampler};
+use crate::text::Standardize;
+use crate::tokenizer::{Tokenizer, UnknownPolicy};
+
+/// How a session is held.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// How candidates are weighed, and what the model writes by itself is drawn.
+    pub sampler: Sampler,
+    /// What is done to text that is typed.
+    pub standardize: Standardize,
+    /// What to do with typed characters that the model does not know.
+    pub unknown: UnknownPolicy,
+    /// Decides what the model writes by itself.
+    pub seed: u64,
+}
+
+/// Who chose a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The person, out of the candidates.
+    Picked,
+    /// The person, by typing it.
+    Typed,
+    /// The model, by drawing it.
+    Drawn,
+}
+
+impl Origin {
+    /// `picked`, `typed` or `drawn`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Picked => "picked",
+            Self::Typed => "typed",
+            Self::Drawn => "drawn",
+        }
+    }
+}
+
+/// A token that follows the prompt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen {
+    /// Its id.
+    pub id: u32,
+    /// Who chose it.
+    pub origin: Origin,
+    /// How much it surprised the model: −ln of the probability that the model gave it, at temperature
+    /// 1 and without filters.
+    pub nats: f64,
+}
+
+/// How much some tokens surprised the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Score {
+    /// The tokens.
+    pub tokens: usize,
+    /// Their surprise, summed.
+    pub nats: f64,
+}
+
+impl Score {
+    /// The mean surprise; `None` without tokens.
+    pub fn nats_per_token(&self) -> Option<f64> {
+        (self.tokens > 0).then(|| self.nats / self.tokens as f64)
+    }
+}
+
+/// Tokens from one [`StreamState`] that is kept to the next.
+///
+/// Taking a step back reads at most so many tokens again, which takes a moment; keeping the state
+/// after each token would need memory of the size of all layers' states for each.
+const MARK_EVERY: usize = 32;
+
+/// What was taken back at one time.
+#[derive(Debug)]
+struct Undone {
+    tokens: Vec<Chosen>,
+    /// The steps that began within them, as in [`Session::steps`].
+    steps: Vec<usize>,
+}
+
+/// A text being written.
+#[derive(Debug)]
+pub struct Session {
+    tokenizer: Tokenizer,
+    config: SessionConfig,
+    unit: VectorUnit,
+    streams: Streams,
+    draw: Draw,
+    rng: Rng,
+    /// Drawn, but left for later since something ended before it.
+    pending: Option<u32>,
+    /// The whole text, the prompt first.
+    ids: Vec<u32>,
+    /// How many of them nobody sees: the token that stands for an empty prompt.
+    hidden: usize,
+    /// How many of them are the prompt's, with the hidden one.
+    prompt: usize,
+    /// The tokens after the prompt.
+    chosen: Vec<Chosen>,
+    /// How many of them there were before each step.
+    steps: Vec<usize>,
+    /// What was taken back, the latest at the end.
+    undone: Vec<Undone>,
+    /// The states before the last token of the prompt and before each [`MARK_EVERY`]th after it.
+    marks: Vec<StreamState>,
+}
+
+impl Session {
+    /// Begins after a prompt. An empty one is taken as by
+    /// [`Generator::new`](crate::generate::Generator::new).
+    ///
+    /// # Errors
+    /// If a number of the sampler is outside its range.
+    ///
+    /// # Panics
+    /// If an id is outside the vocabulary.
+    pub fn new(
+        model: &Model,
+        unit: VectorUnit,
+        prompt: &[u32],
+        config: SessionConfig,
+    ) -> Result<Self> {
+        let draw = Draw::new(config.sampler.clone(), unit)?;
+        let mut streams = Streams::new(model, unit)?;
+        let hidden = usize::from(prompt.is_empty());
+        let start = [model.tokenizer.start()];
+        let ids = if prompt.is_empty() { start.to_vec() } else { prompt.to_vec() };
+        let (last, before) = ids.split_last().expect("an empty prompt has a token of its own");
+        if !before.is_empty() {
+            streams.read(before);
+        }
+        let marks = vec![streams.state()];
+        streams.read(&[*last]);
+        Ok(Self {
+            tokenizer: model.tokenizer.clone(),
+            rng: Rng::new(config.seed, Purpose::Generate, 0),
+            config,
+            unit,
+            streams,
+            draw,
+            pending: None,
+            hidden,
+            prompt: ids.len(),
+            ids,
+            chosen: Vec::new(),
+            steps: Vec::new(),
+            undone: Vec::new(),
+            marks,
+        })
+    }
+
+    /// The prompt, as the model read it.
+    pub fn prompt(&self) -> String {
+        self.tokenizer.decode(&self.ids[self.hidden..self.prompt])
+    }
+
+    /// The prompt and what follows it.
+    pub fn text(&self) -> String {
+        self.tokenizer.decode(&self.ids[self.hidden..])
+    }
+
+    /// The tokens after the prompt.
+    pub fn chosen(&self) -> &[Chosen] {
+        &self.chosen
+    }
+
+    /// The text of a token.
+    ///
+    /// # Panics
+    /// If `id` is outside the vocabulary.
+    pub fn token(&self, id: u32) -> String {
+        self.tokenizer.token(id)
+    }
+
+    /// How much the tokens of these origins surprised the model.
+    pub fn score(&self, origins: &[Origin]) -> Score {
+        let counted = self.chosen.iter().filter(|token| origins.contains(&token.origin));
+        counted.fold(Score::default(), |score, token| Score {
+            tokens: score.tokens + 1,
+            nats: score.nats + token.nats,
+        })
+    }
+
+    /// The `count` likeliest tokens that may come next, with the probabilities that the sampler gives
+    /// them, the likeliest first.
+    pub fn candidates(&self, count: usize) -> Vec<Candidate> {
+        let probabilities = self.config.sampler.distribution(self.streams.logits(0), &self.ids);
+        candidates(&self.tokenizer, &probabilities, count)
+    }
+
+    /// How candidates are weighed and tokens drawn.
+    pub fn sampler(&self) -> &Sampler {
+        &self.config.sampler
+    }
+
+    /// Weighs and draws in another way from now on.
+    ///
+    /// # Errors
+    /// If a number is outside its range; then nothing changes.
+    pub fn set_sampler(&mut self, sampler: Sampler) -> Result<()> {
+        self.draw = Draw::new(sampler.clone(), self.unit)?;
+        self.config.sampler = sampler;
+        self.pending = None;
+        Ok(())
+    }
+
+    /// Appends a token that a person picked.
+    ///
+    /// # Errors
+    /// If there is no such token; then nothing changes.
+    pub fn pick(&mut self, id: u32) -> Result<()> {
+        let size = self.tokenizer.vocabulary_size();
+        if id as usize >= size {
+            return Err(Error::OutOfRange {
+                what: "a token's id".into(),
+                expected: format!("less than {size}, the size of the vocabulary"),
+                found: id.to_string(),
+            });
+        }
+        self.begin_step();
+        self.append(id, Origin::Picked);
+        Ok(())
+    }
+
+    /// Appends a text that a person typed. Returns the characters that were left out because the
+    /// model does not know them, and how often each came.
+    ///
+    /// # Errors
+    /// If there are such and [`SessionConfig::unknown`] makes that an error; then nothing changes.
+    pub fn type_text(&mut self, text: &str) -> Result<Vec<(char, u64)>> {
+        let mut encoding = self.tokenizer.encoding(self.config.unknown, "text");
+        let text = self.config.standardize.apply(text);
+        self.tokenizer.encode_piece(&text, &mut encoding)?;
+        let ids = encoding.ids.to_vec();
+        if !ids.is_empty() {
+            self.begin_step();
+            ids.into_iter().for_each(|id| self.append(id, Origin::Typed));
+        }
+        Ok(encoding.skipped)
+    }
+
+    /// Lets the model write by itself; returns how many tokens it wrote. After each of them
+    /// `go_on` is asked whether to go on.
+    pub fn write(&mut self, until: Until, mut go_on: impl FnMut(&Self) -> bool) -> usize {
+        let mut progress = Progress::new(until);
+        let before = self.chosen.len();
+        while !progress.is_done() {
+            let id = self.pending.take().unwrap_or_else(|| {
+                self.draw.draw(self.streams.logits(0), &self.ids, &mut self.rng)
+            });
+            let token = self.tokenizer.token(id);
+            if progress.ends_before(&token) {
+                // It comes first when the model goes on: so pieces are together what the model would
+                // have written at once.
+                self.pending = Some(id);
+                break;
+            }
+            if self.chosen.len() == before {
+                self.steps.push(before);
+                self.undone.clear();
+            }
+            progress.push(&token);
+            self.append(id, Origin::Drawn);
+            if !go_on(self) {
+                break;
+            }
+        }
+        self.chosen.len() - before
+    }
+
+    /// Takes the last step back; false if there is none.
+    pub fn undo(&mut self) -> bool {
+        let Some(&before) = self.steps.last() else { return false };
+        self.take_back(self.chosen.len() - before) > 0
+    }
+
+    /// Takes the last `count` tokens back, or as many as follow the prompt; returns how many.
+    pub fn take_back(&mut self, count: usize) -> usize {
+        let left = self.chosen.len().saturating_sub(count);
+        let tokens = self.chosen.split_off(left);
+        let steps = self.steps.split_off(self.steps.partition_point(|&before| before < left));
+        let count = tokens.len();
+        if count > 0 {
+            self.undone.push(Undone { tokens, steps });
+            self.pending = None;
+            self.go_back();
+        }
+        count
+    }
+
+    /// Brings back what was taken back last; false if there is nothing.
+    pub fn redo(&mut self) -> bool {
+        let Some(Undone { tokens, steps }) = self.undone.pop() else { return false };
+        self.pending = None;
+        self.steps.extend(steps);
+        tokens.into_iter().for_each(|token| self.read(token));
+        true
+    }
+
+    /// A person does something new: what was taken back is gone.
+    fn begin_step(&mut self) {
+        self.steps.push(self.chosen.len());
+        self.undone.clear();
+        self.pending = None;
+    }
+
+    fn append(&mut self, id: u32, origin: Origin) {
+        let mut logits = self.streams.logits(0).to_vec();
+        let logit = f64::from(logits[id as usize]);
+        let nats = (softmax(self.unit, &mut logits) - logit).max(0.0);
+        self.read(Chosen { id, origin, nats });
+    }
+
+    fn read(&mut self, token: Chosen) {
+        let since = self.ids.len() - (self.prompt - 1);
+        if since.is_multiple_of(MARK_EVERY) && self.marks.len() == since / MARK_EVERY {
+            self.marks.push(self.streams.state());
+        }
+        self.streams.read(&[token.id]);
+        self.ids.push(token.id);
+        self.chosen.push(token);
+    }
+
+    /// Makes the model's state that after the tokens that are chosen now.
+    fn go_back(&mut self) {
+        // At least one token is read again, since states have no logits.
+        let mark = self.chosen.len() / MARK_EVERY;
+        self.marks.truncate(mark + 1);
+        self.ids.truncate(self.prompt + self.chosen.len());
+        self.streams.set_state(&self.marks[mark]);
+        self.streams.read(&self.ids[self.prompt - 1 + mark * MARK_EVERY..]);
+    }
+}
