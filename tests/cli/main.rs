@@ -8,6 +8,8 @@ mod harness;
 mod train;
 /// The commands that use a model.
 mod using;
+/// Words and parts of words as tokens, in every command.
+mod tokens;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

@@ -14,6 +14,8 @@ mod fast_equals_reference;
 mod training;
 /// Reading text token by token equals reading it at once; texts are the same alone and together.
 mod generating;
+/// Words and parts of words: hand examples, what is lost (nothing), what is learnt from where.
+mod tokens;
 /// One way in which a model file can be broken a test.
 mod malformed;
 /// The modules build on each other in one order.
