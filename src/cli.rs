@@ -121,17 +121,30 @@ pub struct Settings {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// What a token is
-    #[arg(long, value_parser = parse_tokenizer, value_name = "char")]
+    /// What a token is: a character, a word with the space before it (rare ones are spelled by
+    /// characters), or a part of a word (bpe: byte pair encoding)
+    #[arg(long, value_parser = parse_tokenizer, value_name = "char|word|bpe")]
     pub tokenizer: Option<TokenizerKind>,
+
+    /// Tokens of the vocabulary at most, the most frequent ones [default: all characters; 8192 with
+    /// words; 2048 with bpe]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub max_vocab: Option<usize>,
+
+    /// How often a character or word must come to be a token, or a pair of parts to be joined;
+    /// other characters are left out of the text, other words are spelled [default: 1 with
+    /// characters, else 2]
+    #[arg(long, value_name = "N", value_parser = at_least_one_u64)]
+    pub min_count: Option<u64>,
 
     /// What is done to the text first: none, lower (case), or letters (lower case, then only a-z,
     /// 0-9 and the space)
     #[arg(long, value_parser = parse_standardize, value_name = "none|lower|letters")]
     pub standardize: Option<Standardize>,
 
-    /// Training and validation part, in tokens (1000000:60000) or as fractions (0.9:0.05); the
-    /// rest is for testing, or give a third number
+    /// Training and validation part, in characters (1000000:60000) or as fractions (0.9:0.05); the
+    /// rest is for testing, or give a third number. Words and parts of words are learnt from the
+    /// training part
     #[arg(long, value_name = "TRAIN:VALIDATION[:TEST]")]
     pub split: Option<Split>,
 
@@ -483,8 +496,8 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "RATE", value_parser = positive, help_heading = "Help while reading")]
     pub adapt: Option<f64>,
 
-    /// Print JSON: loss_nats, accuracy, perplexity, bits_per_character, bits_per_byte, tokens,
-    /// characters, bytes
+    /// Print JSON: loss_nats, accuracy, perplexity, nats_per_character, bits_per_character,
+    /// bits_per_byte, tokens, characters, bytes
     #[arg(long)]
     pub json: bool,
 
@@ -711,7 +724,7 @@ macro_rules! word {
     };
 }
 
-word!(parse_tokenizer, TokenizerKind, "char");
+word!(parse_tokenizer, TokenizerKind, "char" | "word" | "bpe");
 word!(parse_standardize, Standardize, "none" | "lower" | "letters");
 word!(parse_sampling, Sampling, "windows" | "streams");
 word!(parse_target, Target, "all" | "last");

@@ -93,6 +93,7 @@ impl LoadedModel {
             None => prompt.to_owned(),
         };
         let tokenizer = &self.file.model.tokenizer;
+        let text = tokenizer.read_of_prompt(&text).to_owned();
         let mut encoding = tokenizer.encoding(unknown, "prompt");
         tokenizer.encode_piece(&self.standardize().apply(&text), &mut encoding)?;
         warn_of_skipped(&encoding);
@@ -100,10 +101,11 @@ impl LoadedModel {
     }
 }
 
-/// A prompt as it was typed, and its ids.
+/// A prompt and its ids.
 #[derive(Debug)]
 pub struct Prompt {
-    /// As it was typed.
+    /// As it was typed, without what the model is to say itself; see
+    /// [`Tokenizer::read_of_prompt`](machado_core::tokenizer::Tokenizer::read_of_prompt).
     pub text: String,
     /// What the model reads.
     pub ids: Vec<u32>,
@@ -116,14 +118,11 @@ pub fn warn_of_skipped(encoding: &Encoding) {
     }
     let mut skipped = encoding.skipped.clone();
     skipped.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-    let shown: Vec<String> =
-        skipped.iter().take(8).map(|(c, count)| format!("{c:?} ×{count}")).collect();
-    let more = if skipped.len() > 8 { ", …" } else { "" };
     let total: u64 = skipped.iter().map(|(_, count)| count).sum();
     say(&format!(
-        "warning: the model does not know {} of the {}: {}{more}; left out",
+        "warning: the model does not know {} of the {}: {}; left out",
         number::counted(total as usize, "character", "characters"),
         encoding.source_name,
-        shown.join(", "),
+        number::counts(&skipped),
     ));
 }

@@ -1,5 +1,6 @@
 //! Numbers as people read them.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 pub use machado_core::error::grouped;
@@ -43,6 +44,18 @@ pub fn bar(share: f64, width: f64) -> String {
     "█".repeat(eighths / 8) + part
 }
 
+/// The first of some things and how often each comes, as in `'日' ×2, '本' ×1`, and how many more
+/// there are.
+pub fn counts<T: Debug>(things: &[(T, u64)]) -> String {
+    const SHOWN: usize = 8;
+    let shown = things.iter().take(SHOWN);
+    let mut shown: Vec<String> = shown.map(|(thing, n)| format!("{thing:?} ×{n}")).collect();
+    if things.len() > SHOWN {
+        shown.push(format!("and {} more", grouped((things.len() - SHOWN) as u64)));
+    }
+    shown.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +69,8 @@ mod tests {
         assert_eq!(duration(Duration::from_secs(125)), "2 min 05 s");
         assert_eq!(duration(Duration::from_secs(3725)), "1 h 02 min");
         assert_eq!(counted(1, "file", "files"), "1 file");
+        assert_eq!(counts(&[('a', 2), ('b', 1)]), "'a' ×2, 'b' ×1");
+        assert!(counts(&[(" de", 3); 1010]).ends_with(" de\" ×3, and 1,002 more"));
     }
 
     #[test]

@@ -75,6 +75,12 @@ fn apply_settings(config: &mut RunConfig, settings: &Settings) {
         sample_prompt => samples.prompt;
         sample_tokens => samples.tokens;
     }
+    if settings.max_vocab.is_some() {
+        config.text.max_vocab = settings.max_vocab;
+    }
+    if settings.min_count.is_some() {
+        config.text.min_count = settings.min_count;
+    }
     if settings.clip_norm.is_some() {
         config.training.clip_norm = settings.clip_norm;
     }

@@ -9,11 +9,12 @@ use machado_core::math::softmax::LossSum;
 use machado_core::math::threads::Compute;
 use machado_core::model::LayerConfig;
 use machado_core::run::{Evaluation, RunConfig};
+use machado_core::tokenizer::{Rare, TokenizerKind};
 use machado_core::train::{CheckpointKind, Event, Sample, Step, Trainer, TrainingText};
 use serde_json::{Value, json};
 
 use crate::cli::ProgressStyle;
-use crate::number::{bytes, duration, grouped};
+use crate::number::{bytes, counted, counts, duration, grouped};
 use crate::run_folder::RunFolder;
 use crate::say::say;
 use crate::texts::Texts;
@@ -143,9 +144,14 @@ impl Reporter {
             grouped(corpus.ids().len() as u64)
         ));
         self.note(&format!(
-            "vocabulary  {} tokens, standardize {}",
+            "vocabulary  {} tokens, standardize {}{}",
             grouped(text.tokenizer.vocabulary_size() as u64),
-            config.text.standardize.name()
+            config.text.standardize.name(),
+            match text.tokenizer.kind() {
+                TokenizerKind::Char => "",
+                TokenizerKind::Word => ", words",
+                TokenizerKind::Bpe => ", parts of words",
+            }
         ));
         self.note(&format!(
             "split       {} to train, {} to validate, {} to test",
@@ -153,6 +159,18 @@ impl Reporter {
             part(Part::Validation),
             part(Part::Test)
         ));
+    }
+
+    /// Shows which words are no tokens.
+    pub fn spelled(&self, rare: &Rare) {
+        let spelled = &rare.spelled;
+        if !spelled.is_empty() {
+            self.note(&format!(
+                "spelled     {} by characters: {}",
+                counted(spelled.len(), "rarer word", "rarer words"),
+                counts(spelled)
+            ));
+        }
     }
 
     /// Shows what the run will be, and starts the bar.

@@ -6,11 +6,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use machado_core::data::Corpus;
+use machado_core::data::{CorpusReader, ReadText};
 use machado_core::error::Error;
 use machado_core::run::RunConfig;
 use machado_core::text::{Detector, Standardize, TextEncoding};
-use machado_core::tokenizer::{CharEncoder, Tokenizer};
+use machado_core::tokenizer::{Rare, Tokenizer, TokenizerKind};
 use machado_core::train::TrainingText;
 
 use crate::files;
@@ -234,12 +234,18 @@ fn text_files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     Ok(found)
 }
 
-/// A text read for training: its ids, and the tokenizer made from it.
-pub fn read_for_training(texts: &Texts, config: &RunConfig) -> Result<TrainingText> {
+/// Reads a text for training: its ids, and the tokenizer made from it, or the one of a run that
+/// goes on. Also what is too rare to be a token of its own.
+pub fn read_for_training(
+    texts: &Texts,
+    config: &RunConfig,
+    known: Option<&Tokenizer>,
+) -> Result<(TrainingText, Rare)> {
     let standardize = config.text.standardize;
-    let mut encoder = CharEncoder::with_capacity(texts.most_characters() as usize);
+    let vocabulary = config.text.vocabulary();
+    let mut reader = CorpusReader::new(vocabulary, texts.most_characters() as usize);
     let malformed = texts.for_each_piece(standardize, |piece| {
-        encoder.add(piece);
+        reader.add(piece);
         Ok(())
     })?;
     if malformed > 0 {
@@ -248,28 +254,43 @@ pub fn read_for_training(texts: &Texts, config: &RunConfig) -> Result<TrainingTe
             crate::number::counted(malformed as usize, "broken character", "broken characters")
         ));
     }
-    let characters = encoder.total();
-    if characters == 0 {
-        let after = match standardize {
-            Standardize::Letters => " once only letters, digits and spaces are kept".into(),
-            Standardize::None | Standardize::Lower => String::new(),
-        };
-        return Err(Error::EmptyText { after }).with_context(|| texts.describe());
-    }
-    let (tokenizer, ids) = encoder.finish();
-    let tokenizer = Tokenizer::Char(tokenizer);
+    let after = if reader.characters() > 0 {
+        " once rare characters are left out"
+    } else if standardize == Standardize::Letters {
+        " once only letters, digits and spaces are kept"
+    } else {
+        ""
+    };
+    let read = reader.finish(&config.data.split, known).map_err(|error| match error {
+        Error::EmptyText { .. } => Error::EmptyText { after: after.into() },
+        error => error,
+    });
+    let ReadText { corpus, tokenizer, characters, rare } =
+        read.with_context(|| texts.describe())?;
+    warn_of_left_out(&rare);
     warn_of_large_vocabulary(&tokenizer);
-    let corpus = Corpus::new(ids, &config.data.split)?;
-    Ok(TrainingText { corpus, tokenizer, characters })
+    Ok((TrainingText { corpus, tokenizer, characters }, rare))
+}
+
+/// Characters that are too rare are no longer in the text.
+fn warn_of_left_out(rare: &Rare) {
+    if !rare.left_out.is_empty() {
+        say(&format!(
+            "warning: {} left out of the text, as too rare for --min-count or --max-vocab: {}",
+            crate::number::counted(rare.left_out.len(), "character is", "different characters are"),
+            crate::number::counts(&rare.left_out)
+        ));
+    }
 }
 
 /// Thousands of different characters are normal for Chinese, but else a sign of a wrong encoding.
 fn warn_of_large_vocabulary(tokenizer: &Tokenizer) {
     let size = tokenizer.vocabulary_size();
-    if size > 5000 {
+    if tokenizer.kind() == TokenizerKind::Char && size > 5000 {
         say(&format!(
             "warning: the text has {} different characters, which makes the model large and slow; \
-             unless it is Chinese, Japanese or Korean, look whether its encoding was recognised",
+             unless it is Chinese, Japanese or Korean, look whether its encoding was recognised; \
+             --min-count 2 leaves out those that come once",
             crate::number::grouped(size as u64)
         ));
     }

@@ -78,6 +78,7 @@ fn as_json(score: &TextScore) -> serde_json::Value {
         "loss_nats": score.loss_nats(),
         "accuracy": score.sum.accuracy(),
         "perplexity": score.perplexity(),
+        "nats_per_character": score.nats_per_character(),
         "bits_per_character": score.bits_per_character(),
         "bits_per_byte": score.bits_per_byte(),
         "tokens": score.sum.positions,

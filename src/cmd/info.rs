@@ -1,15 +1,17 @@
 //! `machado info`: a model as Keras' summary shows it, and how it was trained.
 
 use std::io::Write;
+use std::ops::Range;
 
 use anyhow::{Context, Result};
 use machado_core::model::{LayerSummary, summarize};
 use machado_core::run::TrainingFacts;
+use machado_core::tokenizer::{Tokenizer, TokenizerKind};
 use serde_json::json;
 
 use crate::cli::InfoArgs;
 use crate::models::{self, LoadedModel};
-use crate::number::{bytes, grouped};
+use crate::number::{bytes, grouped, quoted};
 
 pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let loaded = models::load_path(args.model.as_deref())?;
@@ -59,13 +61,13 @@ fn as_text(loaded: &LoadedModel, layers: &[LayerSummary]) -> String {
     let mut text = format!("{}\n\n{}\n", loaded.name, layer_table(layers));
     let size = bytes((model.weights.len() * size_of::<f32>()) as u64);
     text += &format!("parameters  {} ({size})\n", grouped(model.weights.len() as u64));
-    let vocabulary_size = model.tokenizer.vocabulary_size() as u32;
-    let shown: String = (0..vocabulary_size.min(100)).map(|id| model.tokenizer.token(id)).collect();
-    let more = if vocabulary_size > 100 { "…" } else { "" };
+    let vocabulary_size = model.tokenizer.vocabulary_size() as u64;
     text += &format!(
-        "vocabulary  {vocabulary_size} tokens ({}, standardize {}): {shown:?}{more}\n",
+        "vocabulary  {} tokens ({}, standardize {}): {}\n",
+        grouped(vocabulary_size),
         model.tokenizer.name(),
-        loaded.standardize().name()
+        loaded.standardize().name(),
+        some_tokens(&model.tokenizer)
     );
     if let Some(facts) = &loaded.file.training {
         text += &training_lines(facts);
@@ -81,6 +83,29 @@ fn as_text(loaded: &LoadedModel, layers: &[LayerSummary]) -> String {
         );
     }
     text
+}
+
+/// The first characters of the vocabulary, or words, each in quotes.
+fn some_tokens(tokenizer: &Tokenizer) -> String {
+    let size = tokenizer.vocabulary_size() as u32;
+    let (most, shown) = match tokenizer.kind() {
+        TokenizerKind::Char => {
+            let most = size.min(100);
+            (most, format!("{:?}", tokenizer.decode(&(0..most).collect::<Vec<_>>())))
+        }
+        TokenizerKind::Word => (size.min(20), quoted_tokens(tokenizer, 0..size.min(20))),
+        // Single bytes come first, and tell nothing.
+        TokenizerKind::Bpe => {
+            let first = size.min(256);
+            let most = size.min(first + 20);
+            (most, format!("256 bytes {}", quoted_tokens(tokenizer, first..most)))
+        }
+    };
+    shown + if size > most { "…" } else { "" }
+}
+
+fn quoted_tokens(tokenizer: &Tokenizer, ids: Range<u32>) -> String {
+    ids.map(|id| quoted(&tokenizer.token(id)) + " ").collect()
 }
 
 fn layer_table(layers: &[LayerSummary]) -> String {

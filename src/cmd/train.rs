@@ -4,9 +4,11 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use machado_core::checkpoint;
 use machado_core::data::Part;
 use machado_core::math::threads::Compute;
 use machado_core::run::RunConfig;
+use machado_core::tokenizer::Tokenizer;
 use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer, TrainingText};
 
 use crate::cli::TrainArgs;
@@ -68,7 +70,13 @@ struct Prepared {
 impl Prepared {
     /// Reads the texts that are given, or else those that the config names; leaves their names in
     /// the config.
-    fn new(args: &TrainArgs, config: &mut RunConfig) -> Result<Self> {
+    ///
+    /// A run that goes on has its `tokenizer` already.
+    fn new(
+        args: &TrainArgs,
+        config: &mut RunConfig,
+        tokenizer: Option<&Tokenizer>,
+    ) -> Result<Self> {
         config.check()?;
         let texts = if args.texts.is_empty() {
             Texts::reopen(&config.text.files)?
@@ -77,9 +85,10 @@ impl Prepared {
         };
         config.text.files = texts.names();
         let compute = super::compute(&args.compute)?;
-        let text = texts::read_for_training(&texts, config)?;
+        let (text, rare) = texts::read_for_training(&texts, config, tokenizer)?;
         let mut reporter = Reporter::new(args.progress, args.log_every);
         reporter.text(&texts, &text, config, &compute);
+        reporter.spelled(&rare);
         Ok(Self { texts, text, compute, reporter })
     }
 }
@@ -87,7 +96,7 @@ impl Prepared {
 impl Run {
     fn begin(args: &TrainArgs) -> Result<Self> {
         let mut config = presets::resolve(&args.settings, &args.length)?;
-        let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config)?;
+        let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config, None)?;
         let trainer = Trainer::new(config, text, compute)?;
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
         let log = folder.create(&trainer, &texts)?;
@@ -97,10 +106,13 @@ impl Run {
     fn resume(args: &TrainArgs, folder: RunFolder) -> Result<Self> {
         let mut config = folder.read_config()?;
         presets::apply_length(&mut config, &args.length);
-        let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config)?;
         let path = folder.file(run_folder::LAST);
-        let trainer = Trainer::resume(config, text, &files::read(&path)?, compute)
-            .with_context(|| path.display().to_string())?;
+        let context = || path.display().to_string();
+        let file = files::read(&path)?;
+        let model = checkpoint::read_model(&file).with_context(context)?.model;
+        let Prepared { texts, text, compute, reporter } =
+            Prepared::new(args, &mut config, Some(&model.tokenizer))?;
+        let trainer = Trainer::resume(config, text, &file, compute).with_context(context)?;
         if trainer.is_over() {
             bail!(
                 "the run in {} is over after {} steps\n\

@@ -12,6 +12,8 @@ mod using;
 mod write;
 /// `machado write` on a terminal.
 mod screen;
+/// Words and parts of words as tokens, in every command.
+mod tokens;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

@@ -7,6 +7,7 @@ mod batch;
 mod corpus;
 mod epoch;
 mod prefetch;
+mod reader;
 mod shuffle;
 mod split;
 
@@ -14,5 +15,6 @@ pub use batch::{Batch, Start};
 pub use corpus::Corpus;
 pub use epoch::{BatchPlan, Sampling, Target};
 pub use prefetch::Prefetch;
+pub use reader::{CorpusReader, ReadText};
 pub use shuffle::Shuffle;
 pub use split::{Part, Parts, Split};

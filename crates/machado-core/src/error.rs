@@ -33,8 +33,8 @@ pub enum Error {
 
     /// A split that is not `TRAIN:VALIDATION[:TEST]`.
     #[error(
-        "a split is TRAIN:VALIDATION or TRAIN:VALIDATION:TEST, in tokens (1000000:60000) or as \
-         fractions (0.9:0.05), not \"{found}\": {problem}"
+        "a split is TRAIN:VALIDATION or TRAIN:VALIDATION:TEST, in characters (1000000:60000) or \
+         as fractions (0.9:0.05), not \"{found}\": {problem}"
     )]
     Split {
         /// What was given.
@@ -43,9 +43,9 @@ pub enum Error {
         problem: String,
     },
 
-    /// A split that asks for more tokens than there are.
+    /// A split that asks for more characters than there are.
     #[error(
-        "the split {split} needs {needed} tokens, but the text has only {tokens}\n\
+        "the split {split} needs {needed} characters, but the text has only {characters}\n\
          hint: give a smaller split, or fractions such as --split 0.9:0.05"
     )]
     SplitTooLarge {
@@ -54,7 +54,7 @@ pub enum Error {
         /// Its sum.
         needed: u64,
         /// The length of the text.
-        tokens: u64,
+        characters: u64,
     },
 
     /// Bytes that are no text.

@@ -57,9 +57,14 @@ impl TextScore {
         self.sum.loss().exp()
     }
 
+    /// Nats per character, comparable between tokenizers.
+    pub fn nats_per_character(&self) -> f64 {
+        self.sum.nats / self.characters as f64
+    }
+
     /// Bits per character, comparable between tokenizers.
     pub fn bits_per_character(&self) -> f64 {
-        self.sum.nats / std::f64::consts::LN_2 / self.characters as f64
+        self.nats_per_character() / std::f64::consts::LN_2
     }
 
     /// Bits per byte of UTF-8, comparable with a compressor's.
@@ -88,14 +93,11 @@ pub fn evaluate(
         });
     }
     let tokenizer = &model.tokenizer;
-    let sizes: Vec<(u64, u64)> = (0..tokenizer.vocabulary_size() as u32)
-        .map(|id| tokenizer.token(id))
-        .map(|token| (token.chars().count() as u64, token.len() as u64))
-        .collect();
+    let sizes = tokenizer.token_sizes();
     let mut score = TextScore { sum: LossSum::default(), characters: 0, bytes: 0 };
     ids.for_each(range.start + 1..range.end, |id| {
-        score.characters += sizes[id as usize].0;
-        score.bytes += sizes[id as usize].1;
+        score.characters += sizes[id as usize].characters;
+        score.bytes += sizes[id as usize].bytes;
     });
     let last = range.end - 1;
     let mut reader = Reader::new(model, compute, help)?;

@@ -6,6 +6,7 @@ use crate::math::threads::Compute;
 use crate::model::{Model, Streams};
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Draw, History, Sampler};
+use crate::tokenizer::CharacterJoiner;
 
 /// How text is written.
 #[derive(Clone, Debug)]
@@ -54,8 +55,8 @@ pub struct Generator<'m> {
     texts: Vec<Text>,
     /// The tokens drawn last.
     drawn: Vec<u32>,
-    /// The text of one token.
-    token: String,
+    /// The bytes of one token.
+    token: Vec<u8>,
 }
 
 /// A text that is written.
@@ -103,6 +104,8 @@ struct Text {
     rng: Rng,
     /// The last tokens, as many as the sampler looks at.
     history: History,
+    /// What was drawn of a character that is not whole yet.
+    joiner: CharacterJoiner,
     written: String,
     /// Bytes of `written` that have been given out; the rest may be the beginning of a stop string.
     released: usize,
@@ -141,6 +144,7 @@ impl<'m> Generator<'m> {
             .map(|number| Text {
                 rng: Rng::new(config.seed, config.purpose, number),
                 history: history.clone(),
+                joiner: CharacterJoiner::default(),
                 written: String::new(),
                 released: 0,
                 tokens: 0,
@@ -148,7 +152,7 @@ impl<'m> Generator<'m> {
             })
             .collect();
         let drawn = Vec::with_capacity(texts.len());
-        Ok(Self { model, streams, config, draw, texts, drawn, token: String::new() })
+        Ok(Self { model, streams, config, draw, texts, drawn, token: Vec::new() })
     }
 
     /// Writes one token of each text that is not finished, and calls `release` with the number of
@@ -199,13 +203,16 @@ impl<'m> Generator<'m> {
 }
 
 impl Text {
-    /// Appends a token; returns what can be given out now.
-    fn push(&mut self, token: &str, config: &GeneratorConfig) -> &str {
+    /// Appends a token; returns what can be given out now, in whole characters.
+    fn push(&mut self, token: &[u8], config: &GeneratorConfig) -> &str {
         // A stop string may have begun before this token.
         let from = config.stop.iter().map(String::len).max().unwrap_or(0);
         let from = self.written.floor_char_boundary(self.written.len().saturating_sub(from));
-        self.written.push_str(token);
+        self.joiner.push(token, &mut self.written);
         self.tokens += 1;
+        if self.tokens >= config.tokens {
+            self.joiner.finish(&mut self.written);
+        }
         let found = config.stop.iter().filter_map(|stop| self.written[from..].find(stop)).min();
         let release_to = if let Some(place) = found {
             self.finished = Some(FinishReason::Stop);
@@ -238,7 +245,7 @@ mod tests {
     use super::*;
 
     fn written(
-        tokens: &[&str],
+        tokens: &[impl AsRef<[u8]>],
         stop: &[&str],
         limit: usize,
     ) -> (Vec<String>, Option<FinishReason>) {
@@ -254,6 +261,7 @@ mod tests {
         let mut text = Text {
             rng,
             history: History::default(),
+            joiner: CharacterJoiner::default(),
             written: String::new(),
             released: 0,
             tokens: 0,
@@ -262,7 +270,7 @@ mod tests {
         let mut pieces = Vec::new();
         for token in tokens {
             if text.finished.is_none() {
-                pieces.push(text.push(token, &config).to_owned());
+                pieces.push(text.push(token.as_ref(), &config).to_owned());
             }
         }
         (pieces, text.finished)
@@ -284,6 +292,22 @@ mod tests {
         check(&["a", "ab", "c"], &["aab", "b"], &["", ""], stop);
         check(&["xyz"], &["y"], &["x"], stop);
         check(&["a", "a", "a", "b"], &["aab"], &["", "", "a", ""], stop);
+    }
+
+    #[test]
+    fn only_whole_characters_are_given_out_and_nothing_is_lost() {
+        let tokens = [b"c\xc3", &b"\xa9u \xf0\x9f"[..], b"\x8e", b"\xbb", b"\xe2\x80"];
+        let (pieces, finished) = written(&tokens, &[], 100);
+        assert_eq!(
+            (&pieces[..], finished),
+            (&["c", "éu ", "", "🎻", ""].map(String::from)[..], None)
+        );
+        let (pieces, finished) = written(&tokens, &[], 5);
+        assert_eq!(pieces[4], "\u{fffd}");
+        assert_eq!(finished, Some(FinishReason::Length));
+        // A stop string whose characters lie in several tokens.
+        let (pieces, finished) = written(&tokens, &["u 🎻"], 100);
+        assert_eq!((pieces.concat(), finished), ("cé".to_owned(), Some(FinishReason::Stop)));
     }
 
     #[test]

@@ -123,14 +123,15 @@ impl TokenIds {
         };
     }
 
-    /// Puts `table[id]` in place of each id.
+    /// Puts `table[id]` in place of each id, and leaves out those that have nothing there.
     ///
     /// # Panics
     /// If an id is outside the table.
-    pub fn replace(&mut self, table: &[u32]) {
-        with_ids!(self, ids => {
-            ids.iter_mut().for_each(|id| *id = TokenId::from_u32(table[id.to_u32() as usize]));
-        });
+    pub fn replace(&mut self, table: &[Option<u32>]) {
+        with_ids!(self, ids => ids.retain_mut(|id| {
+            let new = table[id.to_u32() as usize];
+            new.inspect(|&new| *id = TokenId::from_u32(new)).is_some()
+        }));
     }
 
     /// Appends an id.

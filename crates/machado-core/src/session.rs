@@ -266,7 +266,9 @@ impl Session {
             let id = self.pending.take().unwrap_or_else(|| {
                 self.draw.draw(self.streams.logits(0), &self.ids, &mut self.rng)
             });
-            let token = self.tokenizer.token(id);
+            let mut bytes = Vec::new();
+            self.tokenizer.push_token(id, &mut bytes);
+            let token = String::from_utf8_lossy(&bytes);
             if progress.ends_before(&token) {
                 // It comes first when the model goes on: so pieces are together what the model would
                 // have written at once.

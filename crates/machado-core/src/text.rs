@@ -125,8 +125,9 @@ impl TextEncoding {
     }
 }
 
-/// Decodes a text block by block, in pieces that [`Standardize`] may treat one by one: cut after a
-/// line end where there is one, else after a space.
+/// Decodes a text block by block, in pieces that [`Standardize`] and a
+/// [`Tokenizer`](crate::tokenizer::Tokenizer) may treat one by one: cut before a space where there is
+/// one, else before a line end.
 pub struct Decoder {
     inner: encoding_rs::Decoder,
     /// What follows the last cut.
@@ -138,9 +139,17 @@ impl Decoder {
     /// Decodes the next bytes; returns the text up to the last safe cut.
     pub fn feed(&mut self, bytes: &[u8]) -> String {
         self.decode(bytes, Block::More);
-        let end = self.kept.rfind('\n').or_else(|| self.kept.rfind(' '));
-        let cut = match end {
-            Some(end) => end + 1,
+        // Within a run of white space there is no cut. A space is better than a line end, which not
+        // all standardizing leaves there.
+        let last = |signs: &[char]| {
+            let mut places = self.kept.rmatch_indices(signs).map(|(place, _)| place);
+            let follows = |&place: &usize| {
+                self.kept[..place].ends_with(|before: char| !before.is_whitespace())
+            };
+            places.find(follows)
+        };
+        let cut = match last(&[' ']).or_else(|| last(&['\n', '\r'])) {
+            Some(place) => place,
             // A text without spaces is cut anywhere, but not within "\r\n".
             None if self.kept.len() > MOST_KEPT => self.kept.trim_end_matches('\r').len(),
             None => 0,
@@ -336,12 +345,12 @@ mod tests {
     }
 
     #[test]
-    fn pieces_end_after_a_line_or_a_word() {
+    fn pieces_end_before_a_space_or_a_line_end() {
         let mut decoder = TextEncoding(encoding_rs::UTF_8).decoder();
-        assert_eq!(decoder.feed("uma linha\r\noutra".as_bytes()), "uma linha\r\n");
-        assert_eq!(decoder.feed(" linha".as_bytes()), "outra ");
-        assert_eq!(decoder.feed("-sem-fim".as_bytes()), "");
-        assert_eq!(decoder.finish(), "linha-sem-fim");
+        assert_eq!(decoder.feed("uma\r\n\r\noutra".as_bytes()), "uma");
+        assert_eq!(decoder.feed("  linha\r\n".as_bytes()), "\r\n\r\noutra");
+        assert_eq!(decoder.feed("-sem-fim".as_bytes()), "  linha");
+        assert_eq!(decoder.finish(), "\r\n-sem-fim");
     }
 
     proptest::proptest! {

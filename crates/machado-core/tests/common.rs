@@ -1,4 +1,4 @@
-use machado_core::data::{Corpus, Sampling, Shuffle, Target};
+use machado_core::data::{CorpusReader, ReadText, Sampling, Shuffle, Target};
 use machado_core::layers::Activation;
 use machado_core::math::matmul::padded;
 use machado_core::math::simd::VectorUnit;
@@ -8,7 +8,6 @@ use machado_core::optimizer::{OptimizerConfig, Schedule};
 use machado_core::run::{
     DataConfig, Monitor, RunConfig, SamplesConfig, TextConfig, TrainingConfig,
 };
-use machado_core::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 use machado_core::train::{Trainer, TrainingText};
 
 /// A text that can be learnt: words in an order that has a rule.
@@ -63,13 +62,14 @@ pub(crate) fn config() -> RunConfig {
     }
 }
 
+/// The text in tokens of the config's kind.
 pub(crate) fn training_text(config: &RunConfig) -> TrainingText {
     let text = config.text.standardize.apply(&text()).into_owned();
-    let tokenizer = Tokenizer::Char(CharTokenizer::from_text(&text));
-    let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
-    tokenizer.encode_piece(&text, &mut encoding).unwrap();
-    let corpus = Corpus::new(encoding.ids, &config.data.split).unwrap();
-    TrainingText { corpus, tokenizer, characters: encoding.characters }
+    let mut reader = CorpusReader::new(config.text.vocabulary(), text.len());
+    reader.add(&text);
+    let ReadText { corpus, tokenizer, characters, .. } =
+        reader.finish(&config.data.split, None).unwrap();
+    TrainingText { corpus, tokenizer, characters }
 }
 
 pub(crate) fn compute(threads: usize) -> Compute {

@@ -179,5 +179,5 @@ fn a_rate_that_breaks_the_weights_is_an_error() {
     let ids = TokenIds::U32(training_text(&config()).corpus.ids().to_vec()[..400].to_vec());
     let help = Help { mixture: None, adapt: Some(1e38) };
     let error = evaluate(&model, &compute(1), &ids, 0..400, help, |_| true).unwrap_err();
-    assert!(error.to_string().contains("learning rate"), "{error}");
+    assert!(error.to_string().contains("--learning-rate"), "{error}");
 }

@@ -16,6 +16,8 @@ mod training;
 mod generating;
 /// Writing together: whatever is done and undone, the state is that of the text.
 mod session;
+/// Words and parts of words: hand examples, what is lost (nothing), what is learnt from where.
+mod tokens;
 /// One way in which a model file can be broken a test.
 mod malformed;
 /// The modules build on each other in one order.

@@ -1,6 +1,7 @@
 use machado_core::checkpoint::{self, FORMAT_VERSION};
 use machado_core::data::Sampling;
 use machado_core::error::Error;
+use machado_core::tokenizer::{TokenizerKind, UnknownPolicy};
 use serde_json::{Value, json};
 
 use crate::common::{config, resumed, trainer};
@@ -11,7 +12,10 @@ fn file() -> Vec<u8> {
 
 /// The file with another header; the values stay.
 fn with_header(change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let file = file();
+    change_header(&file(), change)
+}
+
+fn change_header(file: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
     let mut header: Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
     change(&mut header);
@@ -202,4 +206,138 @@ fn a_state_of_streams_that_no_batch_can_have_left() {
         let message = outcome.expect_err("no such state").to_string();
         assert!(message.contains("state of its streams"), "{bad}: {message}");
     }
+}
+
+/// The file of a model whose tokens are words or parts of words, with another tokenizer.
+fn with_tokenizer(kind: TokenizerKind, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut config = config();
+    config.text.tokenizer = kind;
+    config.text.max_vocab = Some(290);
+    let trainer = trainer(&config, 1);
+    let mut tokenizer = serde_json::to_value(&trainer.model().tokenizer).unwrap();
+    change(&mut tokenizer);
+    change_header(&trainer.model_file(), |header| {
+        header["__metadata__"]["machado.tokenizer"] = json!(tokenizer.to_string());
+    })
+}
+
+fn with_words(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    with_tokenizer(TokenizerKind::Word, |tokenizer| change(&mut tokenizer["vocabulary"]))
+}
+
+fn with_parts(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    with_tokenizer(TokenizerKind::Bpe, |tokenizer| change(&mut tokenizer["tokenizer"]))
+}
+
+#[test]
+fn with_words_that_are_sound() {
+    for bytes in [with_words(|_| {}), with_parts(|_| {})] {
+        checkpoint::read_model(&bytes).unwrap();
+    }
+}
+
+#[test]
+fn with_the_same_word_twice() {
+    check(&with_words(|words| words[3] = words[1].clone()), "tokens 1 and 3 are both");
+}
+
+#[test]
+fn with_an_empty_word() {
+    check(&with_words(|words| words[3] = json!("")), "token 3 is empty");
+}
+
+#[test]
+fn with_a_word_that_is_a_number() {
+    check(&with_words(|words| words[3] = json!(7)), "machado.tokenizer");
+}
+
+#[test]
+fn with_fewer_words_than_weights() {
+    check(&with_words(|words| words.as_array_mut().unwrap().truncate(5)), "has shape");
+    check(&with_words(|words| *words = json!([])), "vocabulary is empty");
+}
+
+#[test]
+fn with_an_unknown_kind_of_tokens() {
+    check(&with_tokenizer(TokenizerKind::Bpe, |t| t["type"] = json!("unigram")), "unigram");
+}
+
+#[test]
+fn without_a_tokenizer_json() {
+    check(&with_parts(|json| *json = json!({})), "machado.tokenizer");
+    check(&with_parts(|json| *json = json!([1, 2])), "machado.tokenizer");
+    check(&with_parts(|json| json["model"] = json!({"type": "BPE"})), "vocab");
+}
+
+#[test]
+fn with_words_cut_by_other_rules() {
+    let bytes = with_parts(|json| json["pre_tokenizer"]["pretokenizers"][0] = json!("spaces"));
+    check(&bytes, "by other rules");
+}
+
+#[test]
+fn without_a_token_for_some_byte() {
+    let bytes = with_parts(|json| {
+        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+        let id = vocab.remove("a").unwrap();
+        vocab.insert("zzzzzz".into(), id);
+    });
+    check(&bytes, "no token stands for the byte 97");
+}
+
+#[test]
+fn with_ids_of_parts_that_are_no_row_of_numbers() {
+    let with_id = |id: i64| with_parts(|json| json["model"]["vocab"]["a"] = json!(id));
+    check(&with_id(1_000_000), "has id 1000000");
+    check(&with_id(4_294_967_295), "has id 4294967295");
+    check(&with_id(0), "the same id");
+    check(&with_id(-1), "machado.tokenizer");
+}
+
+#[test]
+fn with_parts_that_name_no_bytes() {
+    let bytes = with_parts(|json| {
+        let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+        let id = vocab.len();
+        vocab.insert("日".into(), json!(id));
+    });
+    check(&bytes, "names no bytes");
+}
+
+#[test]
+fn with_parts_joined_to_what_is_no_token() {
+    let with_merge = |a: &str, b: &str| {
+        with_parts(|json| json["model"]["merges"].as_array_mut().unwrap().push(json!([a, b])))
+    };
+    check(&with_merge("~", "~"), "joined to something that is no token");
+    check(&with_merge("nothing", "~"), "joined to something that is no token");
+    check(&with_merge(&"a".repeat(1000), "~"), "joined to something that is no token");
+    // Joined it is a token, but one of its parts is none.
+    check(&with_merge("", "a"), "machado.tokenizer");
+}
+
+proptest::proptest! {
+    /// Wherever the JSON is spoilt it is refused, or read as something that can encode.
+    #[test]
+    fn no_tokenizer_makes_it_panic(place in 0usize..20_000, value in "[ -~]") {
+        let bytes = spoilt_parts(place, &value);
+        if let Ok(file) = checkpoint::read_model(&bytes) {
+            let tokenizer = &file.model.tokenizer;
+            let mut encoding = tokenizer.encoding(UnknownPolicy::Skip, "text");
+            tokenizer.encode_piece("a cor do céu é azul 日", &mut encoding).unwrap();
+            tokenizer.decode(&encoding.ids.to_vec());
+        }
+    }
+}
+
+/// The model file made once, with one character of its tokenizer replaced.
+fn spoilt_parts(place: usize, value: &str) -> Vec<u8> {
+    static FILE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(|| with_parts(|_| {}));
+    change_header(&FILE, |header| {
+        let mut json: String = header["__metadata__"]["machado.tokenizer"].as_str().unwrap().into();
+        let place = json.floor_char_boundary(place % json.len());
+        let end = json.ceil_char_boundary(place + 1);
+        json.replace_range(place..end, value);
+        header["__metadata__"]["machado.tokenizer"] = json!(json);
+    })
 }

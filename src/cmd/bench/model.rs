@@ -116,7 +116,7 @@ fn config(args: &BenchArgs) -> Result<RunConfig> {
 
 fn read(args: &BenchArgs, config: &RunConfig) -> Result<TrainingText> {
     let Some(size) = args.vocabulary else {
-        return texts::read_for_training(&Texts::open(&args.texts)?, config);
+        return Ok(texts::read_for_training(&Texts::open(&args.texts)?, config, None)?.0);
     };
     // From here on there are a million characters, and none is a surrogate.
     let characters: Vec<char> = ('\u{1_0000}'..).take(size).collect();

@@ -24,6 +24,22 @@ impl Corpus {
             return Err(Error::EmptyText { after: String::new() });
         }
         let parts = split.parts(ids.len())?;
+        Self::with_parts(ids, parts)
+    }
+
+    /// The ids of a text whose parts are known.
+    ///
+    /// # Errors
+    /// If there are no ids.
+    ///
+    /// # Panics
+    /// If a part goes beyond the end.
+    pub fn with_parts(ids: TokenIds, parts: Parts) -> Result<Self> {
+        if ids.is_empty() {
+            return Err(Error::EmptyText { after: String::new() });
+        }
+        let (end, length) = (parts.test.end.max(parts.validation.end), ids.len());
+        assert!(end <= length, "a part ends at {end}, the text at {length}");
         let fingerprint = ids.fingerprint();
         Ok(Self { ids, parts, fingerprint })
     }

@@ -8,20 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// How a text is split, in its order: training first, then validation, then test.
+/// How a text is split, in its order: training first, then validation, then test. The numbers are
+/// characters, whatever a token is: so models with different tokens compare on the same parts, and
+/// the training part is known before there are tokens, which may be learnt from it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Split {
-    /// Tokens for training and validation; `test` is the rest if it is not given.
+    /// Characters for training and validation; `test` is the rest if it is not given.
     Counts {
-        /// Tokens to train on.
+        /// Characters to train on.
         train: u64,
-        /// Tokens to validate on.
+        /// Characters to validate on.
         validation: u64,
-        /// Tokens to test on.
+        /// Characters to test on.
         test: Option<u64>,
     },
-    /// Shares of the tokens; `test` is the rest if it is not given.
+    /// Shares of the characters; `test` is the rest if it is not given.
     Fractions {
         /// Share to train on.
         train: f64,
@@ -77,35 +79,35 @@ impl Parts {
 }
 
 impl Split {
-    /// The parts of a text with so many tokens.
+    /// The parts of a text with so many characters, in characters.
     ///
     /// # Errors
-    /// If the split asks for more tokens than there are.
-    pub fn parts(&self, tokens: usize) -> Result<Parts> {
+    /// If the split asks for more characters than there are.
+    pub fn parts(&self, characters: usize) -> Result<Parts> {
         let (train, validation, test) = match *self {
             Self::Counts { train, validation, test } => (train, validation, test),
             Self::Fractions { train, validation, test } => {
                 // 0.29 of 100 is 29, although the product of the stored numbers is a little less.
-                let count = |share: f64| (share * tokens as f64 + 1e-6) as u64;
+                let count = |share: f64| (share * characters as f64 + 1e-6) as u64;
                 let (train_count, validation_count) = (count(train), count(validation));
                 // What rounding leaves of two fractions that make a whole belongs to the second.
                 let all = test.is_none() && train + validation > 1.0 - 1e-9 && validation > 0.0;
-                let rest = tokens as u64 - train_count;
+                let rest = characters as u64 - train_count;
                 let validation_count = if all { rest } else { validation_count };
                 (train_count, validation_count, test.map(count))
             }
         };
         let known = train + validation;
         let needed = known + test.unwrap_or(0);
-        if needed > tokens as u64 {
+        if needed > characters as u64 {
             return Err(Error::SplitTooLarge {
                 split: self.to_string(),
                 needed,
-                tokens: tokens as u64,
+                characters: characters as u64,
             });
         }
         let [train, known] = [train as usize, known as usize];
-        let end = test.map_or(tokens, |test| known + test as usize);
+        let end = test.map_or(characters, |test| known + test as usize);
         Ok(Parts { train: 0..train, validation: train..known, test: known..end })
     }
 }

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::optimizer::{OptimizerConfig, Schedule};
 use crate::text::Standardize;
+pub use crate::tokenizer::TokenizerKind;
+use crate::tokenizer::VocabularyConfig;
 
 /// Windows evaluated at a time. They do not influence each other, so any number gives the same.
 const VALIDATION_ROWS: usize = 64;
@@ -31,15 +33,6 @@ pub struct RunConfig {
     pub samples: SamplesConfig,
 }
 
-/// What a token is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenizerKind {
-    /// A character.
-    #[default]
-    Char,
-}
-
 /// What is done to the text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +44,20 @@ pub struct TextConfig {
     pub tokenizer: TokenizerKind,
     /// What is done before it becomes tokens.
     pub standardize: Standardize,
+    /// At most so many tokens; see [`VocabularyConfig`] for this and the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_vocab: Option<usize>,
+    /// What comes less often is no token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_count: Option<u64>,
+}
+
+impl TextConfig {
+    /// What the vocabulary is made of.
+    pub fn vocabulary(&self) -> VocabularyConfig {
+        let Self { tokenizer, max_vocab, min_count, .. } = *self;
+        VocabularyConfig { kind: tokenizer, max_vocab, min_count }
+    }
 }
 
 /// How the text is cut into batches.
@@ -155,8 +162,12 @@ impl RunConfig {
         self.model.check()?;
         let (data, training) = (&self.data, &self.training);
         let most = usize::MAX as f64;
+        // Each byte is a token there.
+        let least_vocab = if self.text.tokenizer == TokenizerKind::Bpe { 256.0 } else { 1.0 };
         let numbers = [
             ("--window", data.window as f64, 1.0, 65_536.0),
+            ("--max-vocab", self.text.max_vocab.map_or(256.0, |n| n as f64), least_vocab, 1e6),
+            ("--min-count", self.text.min_count.map_or(1.0, |n| n as f64), 1.0, most),
             ("--shift", data.shift as f64, 1.0, most),
             ("--batch-size", data.batch_size as f64, 1.0, 65_536.0),
             ("--epochs", training.epochs.map_or(1.0, |n| n as f64), 1.0, most),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Encoding, UnknownPolicy};
-use crate::error::{Error, Result};
+use super::{Encoding, Rare, VocabularyConfig};
+use crate::error::Result;
 use crate::ids::{TokenId, TokenIds};
 
 /// Turns a text into ids while its vocabulary is still being found, so that the text is read once.
@@ -51,16 +51,27 @@ impl CharEncoder {
     /// equally frequent ones the higher code point first, which is the order that Keras'
     /// `TextVectorization` gives.
     pub fn finish(self) -> (CharTokenizer, TokenIds) {
+        let (tokenizer, ids, _) = self.finish_within(&VocabularyConfig::default());
+        (tokenizer, ids)
+    }
+
+    /// As [`finish`](Self::finish), but characters that are too rare for the config are left out of
+    /// the vocabulary and of the text.
+    pub fn finish_within(self, config: &VocabularyConfig) -> (CharTokenizer, TokenIds, Rare) {
         let Self { seen, mut ids, .. } = self;
         let mut order: Vec<usize> = (0..seen.len()).collect();
         order.sort_by_key(|&number| std::cmp::Reverse((seen[number].1, seen[number].0)));
-        let mut of_number = vec![0; seen.len()];
+        let least = config.min_count.unwrap_or(1);
+        let frequent = order.partition_point(|&number| seen[number].1 >= least);
+        let rare = order.split_off(frequent.min(config.max_vocab.unwrap_or(usize::MAX)));
+        let mut of_number = vec![None; seen.len()];
         for (id, &number) in order.iter().enumerate() {
-            of_number[number] = id as u32;
+            of_number[number] = Some(id as u32);
         }
         ids.replace(&of_number);
         let vocabulary: Vec<char> = order.into_iter().map(|number| seen[number].0).collect();
-        (CharTokenizer::from(vocabulary), ids)
+        let left_out = rare.into_iter().map(|number| seen[number]).collect();
+        (CharTokenizer::from(vocabulary), ids, Rare::new(left_out, Vec::new()))
     }
 }
 
@@ -172,15 +183,7 @@ impl CharTokenizer {
             encoding.characters += 1;
             match self.id(c) {
                 Some(id) => ids.push(Id::from_u32(id)),
-                None if encoding.policy == UnknownPolicy::Skip => encoding.skip(c),
-                None => {
-                    return Err(Error::UnknownCharacter {
-                        character: c,
-                        code: c.into(),
-                        position: encoding.characters,
-                        source_name: encoding.source_name,
-                    });
-                }
+                None => encoding.unknown(c)?,
             }
         }
         Ok(())
@@ -223,7 +226,7 @@ impl<T: Copy + Default> CharMap<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokenizer::Tokenizer;
+    use crate::tokenizer::{Tokenizer, UnknownPolicy};
 
     fn tokenizer(text: &str) -> Tokenizer {
         Tokenizer::Char(CharTokenizer::from_text(text))

@@ -43,6 +43,8 @@ pub struct Trainer {
     config: RunConfig,
     corpus: Arc<Corpus>,
     characters: u64,
+    /// Of what is evaluated.
+    tokens_per_character: f64,
     compute: Compute,
     learner: Learner,
     plan: BatchPlan,
@@ -129,6 +131,7 @@ impl Trainer {
         }
         let checkpoint::Resume { model, optimizer, progress, states } = state;
         let mut trainer = Self {
+            tokens_per_character: tokens_per_character(&corpus, &model.tokenizer),
             learner: Learner::new(model, optimizer, compute.clone())?,
             config,
             corpus: Arc::new(corpus),
@@ -413,13 +416,9 @@ impl Trainer {
             epoch: self.progress.epoch + 1,
             loss: sum.loss(),
             accuracy: sum.accuracy(),
-            bits_per_character: sum.loss() / std::f64::consts::LN_2 * self.tokens_per_character(),
+            bits_per_character: sum.loss() / std::f64::consts::LN_2 * self.tokens_per_character,
             is_best,
         }
-    }
-
-    fn tokens_per_character(&self) -> f64 {
-        self.corpus.ids().len() as f64 / self.characters as f64
     }
 
     fn end_of_step(&mut self) {
@@ -449,8 +448,9 @@ impl Trainer {
     fn write_samples(&mut self) -> Result<()> {
         let samples = &self.config.samples;
         let mut encoding = self.model().tokenizer.encoding(UnknownPolicy::Skip, "prompt");
-        let prompt = self.config.text.standardize.apply(&samples.prompt);
-        self.model().tokenizer.encode_piece(&prompt, &mut encoding)?;
+        let read = self.model().tokenizer.read_of_prompt(&samples.prompt);
+        let standardized = self.config.text.standardize.apply(read);
+        self.model().tokenizer.encode_piece(&standardized, &mut encoding)?;
         let prompt = encoding.ids.to_vec();
         for (place, &temperature) in samples.temperatures.iter().enumerate() {
             let config = GeneratorConfig {
@@ -470,12 +470,21 @@ impl Trainer {
                 step: self.progress.step,
                 epoch: self.progress.epoch + 1,
                 temperature,
-                prompt: samples.prompt.clone(),
+                prompt: read.to_owned(),
                 text,
             }));
         }
         Ok(())
     }
+}
+
+/// Tokens of the validation part for each of its characters.
+fn tokens_per_character(corpus: &Corpus, tokenizer: &Tokenizer) -> f64 {
+    let sizes = tokenizer.token_sizes();
+    let range = corpus.range(Part::Validation);
+    let (tokens, mut characters) = (range.len(), 0);
+    corpus.ids().for_each(range, |id| characters += sizes[id as usize].characters);
+    tokens as f64 / characters as f64
 }
 
 impl Iterator for Trainer {
