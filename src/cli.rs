@@ -360,6 +360,10 @@ pub struct GenerateArgs {
     #[command(flatten)]
     pub sampler: SamplerArgs,
 
+    /// Counts that help.
+    #[command(flatten)]
+    pub ngrams: NgramArgs,
+
     /// Texts to write
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub samples: usize,
@@ -466,6 +470,20 @@ pub enum PartArg {
     Test,
 }
 
+/// Counts that help a network.
+#[derive(Debug, Args)]
+pub struct NgramArgs {
+    /// Help the model with n-grams: counts of the text that it was trained on (its training part),
+    /// and where a text is read also of what was read so far
+    #[arg(long, help_heading = "Help by counts")]
+    pub ngrams: bool,
+
+    /// Tokens of context that the n-grams know at most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to::<32>)]
+    #[arg(help_heading = "Help by counts")]
+    pub ngram_order: usize,
+}
+
 /// `machado evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
@@ -481,19 +499,13 @@ pub struct EvaluateArgs {
     #[arg(long, value_enum)]
     pub part: Option<PartArg>,
 
-    /// Help the model with n-grams: counts of the text that it was trained on (its training part)
-    /// and of what it has read so far
-    #[arg(long, help_heading = "Help while reading")]
-    pub ngrams: bool,
-
-    /// Tokens of context that the n-grams know at most
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to::<32>)]
-    #[arg(help_heading = "Help while reading")]
-    pub ngram_order: usize,
+    /// Counts that help.
+    #[command(flatten)]
+    pub ngrams: NgramArgs,
 
     /// Let the weights go on learning from what was read, at this learning rate (dynamic
     /// evaluation; try 0.1); the model in the file stays as it is
-    #[arg(long, value_name = "RATE", value_parser = positive, help_heading = "Help while reading")]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
     pub adapt: Option<f64>,
 
     /// Print JSON: loss_nats, accuracy, perplexity, nats_per_character, bits_per_character,

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use machado_core::data::Part;
 use machado_core::ids::TokenIds;
+use machado_core::mixture::Mixture;
 use machado_core::tokenizer::UnknownPolicy;
 
-use crate::cli::PartArg;
+use crate::cli::{NgramArgs, PartArg};
 use crate::models::{self, LoadedModel};
 use crate::number::grouped;
 use crate::texts::Texts;
@@ -57,4 +58,36 @@ impl KnownText {
         }
         Ok(range)
     }
+}
+
+/// The n-grams of the training part of a model's own text, if they are asked for. `own` is that
+/// text, if it has been read.
+pub fn mixture(
+    args: &NgramArgs,
+    loaded: &LoadedModel,
+    own: Option<&KnownText>,
+) -> Result<Option<Mixture>> {
+    if !args.ngrams {
+        return Ok(None);
+    }
+    let read;
+    let own = match own {
+        Some(own) => own,
+        None => {
+            if !loaded.names_own_texts() {
+                bail!(
+                    "--ngrams counts the text that a model was trained on, and {} does not have \
+                     it\nhint: give the folder of a run with --model; its config.toml names the text",
+                    loaded.name
+                );
+            }
+            read = KnownText::read(loaded, &[], UnknownPolicy::Skip)
+                .context("--ngrams counts the text that the model was trained on")?;
+            &read
+        }
+    };
+    let vocabulary_size = loaded.file.model.tokenizer.vocabulary_size();
+    let mut mixture = Mixture::new(vocabulary_size, args.ngram_order)?;
+    mixture.study(&own.ids, own.part(loaded, PartArg::Train)?);
+    Ok(Some(mixture))
 }

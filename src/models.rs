@@ -66,12 +66,10 @@ impl LoadedModel {
     /// The texts that the model was trained on: the sample text, or what the run that it lies in
     /// names.
     pub fn own_texts(&self) -> Result<Texts> {
-        let named = self.file.config.as_ref().map(|config| &config.text.files[..]);
-        if named.is_some_and(|names| names == [texts::SAMPLE_NAME]) {
+        if self.is_of_sample_text() {
             return Texts::open(&[]);
         }
-        let run = self.folder.as_ref().and_then(|folder| RunFolder::open(folder).ok());
-        let Some(run) = run else {
+        let Some(run) = self.run() else {
             bail!(
                 "{} does not have the text that it was trained on\n\
                  hint: give a text, as in `machado evaluate book.txt`",
@@ -79,6 +77,21 @@ impl LoadedModel {
             );
         };
         Texts::reopen(&run.read_config()?.text.files)
+    }
+
+    /// Whether it says where the texts lie that it was trained on.
+    pub fn names_own_texts(&self) -> bool {
+        self.is_of_sample_text() || self.run().is_some()
+    }
+
+    fn is_of_sample_text(&self) -> bool {
+        let named = self.file.config.as_ref().map(|config| &config.text.files[..]);
+        named.is_some_and(|names| names == [texts::SAMPLE_NAME])
+    }
+
+    /// The run that its folder is of.
+    fn run(&self) -> Option<RunFolder> {
+        self.folder.as_ref().and_then(|folder| RunFolder::open(folder).ok())
     }
 
     /// The ids of a prompt as the user typed it, or of the file that `FILE:` names.

@@ -74,6 +74,7 @@ fn writing(c: &mut Criterion) {
     group.sample_size(20);
     for texts in [1, 64] {
         let config = GeneratorConfig {
+            mixture: None,
             sampler: Sampler::default(),
             tokens: 1000,
             stop: Vec::new(),

@@ -2,16 +2,15 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use machado_core::error::Error;
 use machado_core::evaluate::{Help, TextScore, evaluate};
-use machado_core::mixture::Mixture;
 use serde_json::json;
 
-use crate::cli::{EvaluateArgs, PartArg};
-use crate::known_text::KnownText;
-use crate::models::{self, LoadedModel};
+use crate::cli::EvaluateArgs;
+use crate::known_text::{self, KnownText};
+use crate::models;
 use crate::number::grouped;
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
@@ -30,7 +29,10 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
         bar.set_position(done);
         true
     };
-    let help = Help { mixture: mixture(args, &loaded, &text)?, adapt: args.adapt };
+    // The text of the model need not be read twice.
+    let own = args.texts.is_empty().then_some(&text);
+    let help =
+        Help { mixture: known_text::mixture(&args.ngrams, &loaded, own)?, adapt: args.adapt };
     let score = evaluate(&loaded.file.model, &compute, &text.ids, range, help, watch);
     let score = score.map_err(|error| explained(error, args.adapt))?;
     bar.finish_and_clear();
@@ -42,24 +44,6 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
         write!(out, "{}", as_table(&score))?;
     }
     Ok(())
-}
-
-/// The n-grams of what the model was trained on, which must not be looked for in the text that is
-/// measured.
-fn mixture(args: &EvaluateArgs, loaded: &LoadedModel, text: &KnownText) -> Result<Option<Mixture>> {
-    if !args.ngrams {
-        return Ok(None);
-    }
-    let vocabulary_size = loaded.file.model.tokenizer.vocabulary_size();
-    let mut mixture = Mixture::new(vocabulary_size, args.ngram_order)?;
-    if args.texts.is_empty() {
-        mixture.study(&text.ids, text.part(loaded, PartArg::Train)?);
-    } else {
-        let own = KnownText::read(loaded, &[], args.model.unknown)
-            .context("--ngrams counts the text that the model was trained on")?;
-        mixture.study(&own.ids, own.part(loaded, PartArg::Train)?);
-    }
-    Ok(Some(mixture))
 }
 
 /// The error in the words of this command.

@@ -1,6 +1,7 @@
 //! `machado generate`: writing text.
 
 use std::io::{BufWriter, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::{GenerateArgs, UsageError};
 use crate::say::say;
-use crate::{drawing, models, number};
+use crate::{drawing, known_text, models, number};
 
 /// Texts written before any of them is shown.
 const SHOWN_TOGETHER: usize = 256;
@@ -26,6 +27,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let sampler = drawing::sampler(&args.sampler, &loaded)?;
     let seed = args.seed.unwrap_or_else(drawing::random_seed);
     let mut config = GeneratorConfig {
+        mixture: known_text::mixture(&args.ngrams, &loaded, None)?.map(Arc::new),
         sampler: sampler.clone(),
         tokens: args.tokens,
         stop: args.stop.clone(),

@@ -201,6 +201,21 @@ fn evaluate_with_help_reads_better() {
 }
 
 #[test]
+fn generate_with_the_help_of_counts() {
+    let place = Place::with_run();
+    let plain = ["generate", "A cor ", "--model", "run", "-t", "0.2", "--seed", "3", "-n", "200"];
+    let helped = [&plain[..], &["--ngrams"]].concat();
+    let text = place.stdout(&helped);
+    assert_ne!(text, place.stdout(&plain));
+    assert_eq!(text, place.stdout(&helped), "the same seed");
+    // Words that the few steps of the training have not taught the network.
+    let words = |text: &str| ["céu", "azul", "também", "noite"].map(|w| text.matches(w).count());
+    let (with, without) = (words(&text), words(&place.stdout(&plain)));
+    assert!(with.iter().sum::<usize>() > without.iter().sum(), "{with:?} {without:?}");
+    place.fails(&["generate", "--ngrams"], 1, &["does not have it", "the folder of a run"]);
+}
+
+#[test]
 fn decode_shows_original_and_generated_side_by_side() {
     let place = Place::with_run();
     let shown = place.stdout(&["decode", "--model", "run", "--windows", "2", "--window", "20"]);

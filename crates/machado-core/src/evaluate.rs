@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ids::TokenIds;
 use crate::math::softmax::LossSum;
 use crate::math::threads::Compute;
-use crate::mixture::{Mixture, Position};
+use crate::mixture::{Counted, Mixture, Position};
 use crate::model::{Model, StepKey};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::train::{Learner, Lesson};
@@ -118,6 +118,7 @@ struct Reader {
     learner: Learner,
     mixture: Option<Mixture>,
     position: Position,
+    counted: Counted,
     adapt: Option<f64>,
     lessons: u64,
     vocabulary_size: usize,
@@ -134,7 +135,8 @@ impl Reader {
         let mut learner = Learner::new(model, optimizer, compute.clone())?;
         learner.load();
         let position = Position::START;
-        Ok(Self { learner, mixture, position, adapt, lessons: 0, vocabulary_size })
+        let counted = Counted::default();
+        Ok(Self { learner, mixture, position, counted, adapt, lessons: 0, vocabulary_size })
     }
 
     fn tokens_at_a_time(&self) -> usize {
@@ -150,17 +152,18 @@ impl Reader {
                 if batch.start == Start::Fresh {
                     // Nothing is predicted about the first token, but the counts begin with it.
                     let mut unused = vec![0.0; self.vocabulary_size];
-                    mixture.mix(self.position, &mut unused);
-                    self.position = mixture.learn(self.position, batch.row(0)[0], 0.0);
+                    mixture.mix(self.position, &mut unused, &mut self.counted);
+                    let first = batch.row(0)[0];
+                    self.position = mixture.learn(self.position, first, 0.0, &self.counted);
                 }
                 let mut probabilities = self.learner.engine_mut().probabilities(batch);
                 let rows = probabilities.chunks_exact_mut(self.vocabulary_size);
                 let mut sum = LossSum::default();
                 for (probabilities, &token) in rows.zip(&batch.row(0)[1..]) {
                     let network = probabilities[token as usize];
-                    mixture.mix(self.position, probabilities);
+                    mixture.mix(self.position, probabilities, &mut self.counted);
                     sum.add(score(probabilities, token));
-                    self.position = mixture.learn(self.position, token, network);
+                    self.position = mixture.learn(self.position, token, network, &self.counted);
                 }
                 sum
             }

@@ -1,8 +1,12 @@
 //! Writing text: read the prompt once, then draw, append, repeat; the state is kept.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::math::simd::VectorUnit;
+use crate::math::softmax::softmax;
 use crate::math::threads::Compute;
+use crate::mixture::{Counted, Mixture, Position};
 use crate::model::{Model, Streams};
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Draw, History, Sampler};
@@ -23,6 +27,9 @@ pub struct GeneratorConfig {
     pub purpose: Purpose,
     /// The number of the first text; the others count up from it.
     pub first: u64,
+    /// Counts that help the model. They do not learn from what it writes, so that it does not talk
+    /// itself into a loop.
+    pub mixture: Option<Arc<Mixture>>,
 }
 
 /// Why a text ended.
@@ -57,6 +64,10 @@ pub struct Generator<'m> {
     drawn: Vec<u32>,
     /// The bytes of one token.
     token: Vec<u8>,
+    /// Probabilities with the help of counts, and then their logarithms.
+    mixed: Vec<f32>,
+    counted: Counted,
+    unit: VectorUnit,
 }
 
 /// A text that is written.
@@ -102,6 +113,8 @@ pub fn write_texts(
 #[derive(Debug)]
 struct Text {
     rng: Rng,
+    /// Where the text is in the counts.
+    position: Position,
     /// The last tokens, as many as the sampler looks at.
     history: History,
     /// What was drawn of a character that is not whole yet.
@@ -140,9 +153,13 @@ impl<'m> Generator<'m> {
         streams.read(prompt);
         streams.fork(texts);
         let history = History::new(config.sampler.memory(), prompt);
+        let position = config.mixture.as_ref().map_or(Position::START, |mixture| {
+            prompt.iter().fold(Position::START, |at, &token| mixture.advance(at, token))
+        });
         let texts: Vec<Text> = (config.first..config.first + texts as u64)
             .map(|number| Text {
                 rng: Rng::new(config.seed, config.purpose, number),
+                position,
                 history: history.clone(),
                 joiner: CharacterJoiner::default(),
                 written: String::new(),
@@ -152,7 +169,8 @@ impl<'m> Generator<'m> {
             })
             .collect();
         let drawn = Vec::with_capacity(texts.len());
-        Ok(Self { model, streams, config, draw, texts, drawn, token: Vec::new() })
+        let (token, mixed, counted) = (Vec::new(), Vec::new(), Counted::default());
+        Ok(Self { model, streams, config, draw, texts, drawn, token, mixed, counted, unit })
     }
 
     /// Writes one token of each text that is not finished, and calls `release` with the number of
@@ -163,9 +181,20 @@ impl<'m> Generator<'m> {
             // A finished text goes on being fed, so that the others keep their rows.
             let mut id = 0;
             if text.finished.is_none() {
-                let logits = self.streams.logits(number);
+                let mut logits = self.streams.logits(number);
+                if let Some(mixture) = &self.config.mixture {
+                    self.mixed.clear();
+                    self.mixed.extend_from_slice(logits);
+                    softmax(self.unit, &mut self.mixed);
+                    mixture.mix(text.position, &mut self.mixed, &mut self.counted);
+                    self.mixed.iter_mut().for_each(|p| *p = p.max(f32::MIN_POSITIVE).ln());
+                    logits = &self.mixed;
+                }
                 id = self.draw.draw(logits, text.history.ids(), &mut text.rng);
                 text.history.push(id);
+                if let Some(mixture) = &self.config.mixture {
+                    text.position = mixture.advance(text.position, id);
+                }
                 self.token.clear();
                 self.model.tokenizer.push_token(id, &mut self.token);
                 let piece = text.push(&self.token, &self.config);
@@ -250,6 +279,7 @@ mod tests {
         limit: usize,
     ) -> (Vec<String>, Option<FinishReason>) {
         let config = GeneratorConfig {
+            mixture: None,
             sampler: Sampler::default(),
             tokens: limit,
             stop: stop.iter().map(|s| (*s).to_owned()).collect(),
@@ -260,6 +290,7 @@ mod tests {
         let rng = Rng::new(0, Purpose::Generate, 0);
         let mut text = Text {
             rng,
+            position: Position::START,
             history: History::default(),
             joiner: CharacterJoiner::default(),
             written: String::new(),

@@ -38,9 +38,14 @@ pub struct Mixture {
     reading: Ngram,
     /// For each pair of matched lengths the observations for each expert.
     weights: Vec<[f32; EXPERTS]>,
-    /// The probabilities of the two counts for the token to come.
-    counted: [Vec<f32>; 2],
-    /// The place in `weights` for the token to come.
+}
+
+/// What the counts say of the token that comes next.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// The probabilities of both counts.
+    probabilities: [Vec<f32>; 2],
+    /// The place of the weights that apply.
     group: usize,
 }
 
@@ -68,8 +73,6 @@ impl Mixture {
             studied: ngram.clone(),
             reading: ngram,
             weights: vec![first; LENGTHS[0] * LENGTHS[1]],
-            counted: [vec![0.0; vocabulary_size], vec![0.0; vocabulary_size]],
-            group: 0,
         })
     }
 
@@ -85,24 +88,32 @@ impl Mixture {
     }
 
     /// Mixes the probabilities of the network for the token that comes next, `[V]`, with those of
-    /// the counts, in place.
-    pub fn mix(&mut self, position: Position, probabilities: &mut [f32]) {
-        let [studied, reading] = &mut self.counted;
+    /// the counts, in place. `counted` receives what [`learn`](Self::learn) wants.
+    pub fn mix(&self, position: Position, probabilities: &mut [f32], counted: &mut Counted) {
+        let [studied, reading] = &mut counted.probabilities;
+        studied.resize(probabilities.len(), 0.0);
+        reading.resize(probabilities.len(), 0.0);
         let of_studied = self.studied.probabilities(position.studied, studied);
         let of_reading = self.reading.probabilities(position.reading, reading);
         // A short match with what is being read says little, and there are few long ones.
         let lengths = [of_studied.min(LENGTHS[0] - 1), (of_reading / 2).min(LENGTHS[1] - 1)];
-        self.group = lengths[0] * LENGTHS[1] + lengths[1];
-        let [of_network, of_studied, of_reading] = self.shares();
-        let [studied, reading] = &self.counted;
+        counted.group = lengths[0] * LENGTHS[1] + lengths[1];
+        let [of_network, of_studied, of_reading] = self.shares(counted.group);
         for ((p, studied), reading) in probabilities.iter_mut().zip(studied).zip(reading) {
-            *p = of_network * *p + of_studied * studied + of_reading * reading;
+            *p = of_network * *p + of_studied * *studied + of_reading * *reading;
         }
     }
 
-    /// The weights for the token to come.
-    fn shares(&self) -> [f32; EXPERTS] {
-        let observations = self.weights[self.group];
+    /// The weights of a group. Who has counted nothing has no say.
+    fn shares(&self, group: usize) -> [f32; EXPERTS] {
+        let [network, mut studied, mut reading] = self.weights[group];
+        if self.studied.is_empty() {
+            studied = 0.0;
+        }
+        if self.reading.is_empty() {
+            reading = 0.0;
+        }
+        let observations = [network, studied, reading];
         let total: f32 = observations.iter().sum();
         observations.map(|observed| observed / total)
     }
@@ -116,12 +127,23 @@ impl Mixture {
     }
 
     /// Moves on over a token and learns from it. `network` is the probability that the network
-    /// gave it, and [`mix`](Self::mix) has been called for it.
-    pub fn learn(&mut self, position: Position, token: u32, network: f32) -> Position {
-        let shares = self.shares();
-        let given = [network, self.counted[0][token as usize], self.counted[1][token as usize]];
+    /// gave it, `counted` what [`mix`](Self::mix) left of this place.
+    ///
+    /// # Panics
+    /// If `mix` has not been called with `counted`, or the token is outside the vocabulary.
+    pub fn learn(
+        &mut self,
+        position: Position,
+        token: u32,
+        network: f32,
+        counted: &Counted,
+    ) -> Position {
+        let shares = self.shares(counted.group);
+        let [studied, reading] = &counted.probabilities;
+        let given = [network, studied[token as usize], reading[token as usize]];
         let mixed: f32 = shares.iter().zip(given).map(|(share, given)| share * given).sum();
-        for ((observed, share), given) in self.weights[self.group].iter_mut().zip(shares).zip(given)
+        for ((observed, share), given) in
+            self.weights[counted.group].iter_mut().zip(shares).zip(given)
         {
             // Where all three have no probability left, nothing is learnt about them.
             let part = if mixed > 0.0 { share * given / mixed } else { share };
@@ -142,13 +164,14 @@ mod tests {
     fn loss(mixture: &mut Mixture, tokens: &[u32]) -> f32 {
         let mut position = Position::START;
         let mut nats = 0.0;
+        let mut counted = Counted::default();
         for &token in tokens {
             let mut probabilities = vec![0.25; 4];
-            mixture.mix(position, &mut probabilities);
+            mixture.mix(position, &mut probabilities, &mut counted);
             let sum: f32 = probabilities.iter().sum();
             assert!((sum - 1.0).abs() < 1e-4, "probabilities that sum to {sum}");
             nats -= probabilities[token as usize].ln();
-            position = mixture.learn(position, token, 0.25);
+            position = mixture.learn(position, token, 0.25, &counted);
         }
         nats / tokens.len() as f32
     }
@@ -163,7 +186,9 @@ mod tests {
         let mut mixture = mixture();
         assert!(loss(&mut mixture, &text[..7]) > 1.2, "nothing is known at first");
         assert!(loss(&mut mixture, &text) < 0.2);
-        assert!(mixture.shares()[0] < 0.1, "{:?}", mixture.shares());
+        // After the longest matches of both.
+        let longest = 6 * LENGTHS[1] + 3;
+        assert!(mixture.shares(longest)[0] < 0.1, "{:?}", mixture.shares(longest));
     }
 
     #[test]
@@ -176,18 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn who_has_counted_nothing_has_no_say() {
+        let mut probabilities = [0.7, 0.1, 0.1, 0.1];
+        mixture().mix(Position::START, &mut probabilities, &mut Counted::default());
+        assert_eq!(probabilities, [0.7, 0.1, 0.1, 0.1]);
+    }
+
+    #[test]
     fn moving_on_without_learning_changes_nothing() {
         let mut mixture = mixture();
         let text = [0, 1, 2, 3, 2, 1].repeat(10);
         loss(&mut mixture, &text);
+        let mut counted = Counted::default();
         let mut first = [0.25; 4];
-        mixture.mix(Position::START, &mut first);
+        mixture.mix(Position::START, &mut first, &mut counted);
         let position = text.iter().fold(Position::START, |at, &token| mixture.advance(at, token));
         let mut there = [0.25; 4];
-        mixture.mix(position, &mut there);
+        mixture.mix(position, &mut there, &mut counted);
         assert!(there[0] > 0.5, "{there:?}");
         let mut again = [0.25; 4];
-        mixture.mix(Position::START, &mut again);
+        mixture.mix(Position::START, &mut again, &mut counted);
         assert_eq!(first, again);
     }
 }

@@ -76,6 +76,11 @@ impl Ngram {
         Ok(Self { order, nodes: vec![root], under_root: vec![NONE; vocabulary_size] })
     }
 
+    /// Whether nothing was counted yet.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.len() == 1
+    }
+
     /// Bytes that the counts take.
     pub fn bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>() + self.under_root.len() * size_of::<u32>()

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use machado_core::evaluate::{Help, evaluate};
 use machado_core::generate::{FinishReason, Generator, GeneratorConfig, Written, write_texts};
 use machado_core::ids::TokenIds;
@@ -19,7 +21,15 @@ fn model() -> Model {
 
 fn settings(seed: u64, first: u64) -> GeneratorConfig {
     let sampler = Sampler::default();
-    GeneratorConfig { sampler, tokens: 60, stop: vec![], seed, purpose: Purpose::Generate, first }
+    GeneratorConfig {
+        sampler,
+        tokens: 60,
+        stop: vec![],
+        seed,
+        purpose: Purpose::Generate,
+        first,
+        mixture: None,
+    }
 }
 
 fn write(model: &Model, texts: usize, config: GeneratorConfig) -> Vec<String> {
@@ -180,4 +190,29 @@ fn a_rate_that_breaks_the_weights_is_an_error() {
     let help = Help { mixture: None, adapt: Some(1e38) };
     let error = evaluate(&model, &compute(1), &ids, 0..400, help, |_| true).unwrap_err();
     assert!(error.to_string().contains("--learning-rate"), "{error}");
+}
+
+/// Where the network knows nothing, the likeliest token is the one that the counts have seen, and
+/// each of several texts goes its own way through them.
+#[test]
+fn counts_help_to_write() {
+    let config = config();
+    let text = training_text(&config);
+    let mut model = Model::new(config.model.clone(), text.tokenizer.clone(), 1).unwrap();
+    model.weights.fill(0.0);
+    let ids = text.corpus.ids().to_vec()[..60].to_vec();
+    let mut counts = Mixture::new(model.tokenizer.vocabulary_size(), 12).unwrap();
+    counts.study(&TokenIds::U32(ids.clone()), 0..ids.len());
+    let sampler = Sampler { temperature: 0.0, ..Sampler::default() };
+    let mixture = Some(Arc::new(counts));
+    let config = GeneratorConfig { sampler, tokens: 20, mixture, ..settings(1, 0) };
+    let written = write_texts(&model, &compute(2), &ids[..30], 3, &config).unwrap();
+    assert_eq!(written[0].text, model.tokenizer.decode(&ids[30..50]));
+    assert!(written.iter().all(|other| other == &written[0]));
+    let config = GeneratorConfig { sampler: Sampler::default(), tokens: 60, ..config };
+    let together = write_texts(&model, &compute(1), &ids[..5], 4, &config).unwrap();
+    let alone = GeneratorConfig { first: 2, ..config };
+    let third = write_texts(&model, &compute(1), &ids[..5], 1, &alone).unwrap();
+    assert_eq!(together[2], third[0]);
+    assert_ne!(together[1], together[2]);
 }

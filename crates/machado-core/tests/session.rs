@@ -92,6 +92,7 @@ fn what_the_model_writes_is_what_generate_writes_with_the_same_seed() {
     };
     for sampler in [Sampler::default(), careful.clone()] {
         let config = GeneratorConfig {
+            mixture: None,
             sampler: sampler.clone(),
             tokens: 120,
             stop: vec![],

@@ -253,6 +253,7 @@ fn bytes_are_given_out_in_whole_characters() {
     // All bytes are about equally likely.
     model.weights.iter_mut().for_each(|weight| *weight *= 0.1);
     let settings = GeneratorConfig {
+        mixture: None,
         sampler: Sampler::default(),
         tokens: 300,
         stop: vec![],

@@ -200,6 +200,7 @@ fn samples_are_what_the_model_would_generate() {
     let mut encoding = model.tokenizer.encoding(UnknownPolicy::Error, "prompt");
     model.tokenizer.encode_piece("a cor ", &mut encoding).unwrap();
     let settings = GeneratorConfig {
+        mixture: None,
         sampler: machado_core::sample::Sampler { temperature: 0.0, ..Default::default() },
         tokens: config.samples.tokens,
         stop: vec![],

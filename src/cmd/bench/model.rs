@@ -175,6 +175,7 @@ fn evaluate(learner: &mut Learner, plan: &BatchPlan, corpus: &Arc<Corpus>, timer
 fn generator_config(macs: f64, texts: usize) -> GeneratorConfig {
     let tokens = WRITTEN_MULTIPLY_ADDS / (macs * texts as f64);
     GeneratorConfig {
+        mixture: None,
         sampler: Sampler::default(),
         tokens: tokens.clamp(WRITTEN.0, WRITTEN.1) as usize,
         stop: Vec::new(),

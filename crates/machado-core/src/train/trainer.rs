@@ -454,6 +454,7 @@ impl Trainer {
         let prompt = encoding.ids.to_vec();
         for (place, &temperature) in samples.temperatures.iter().enumerate() {
             let config = GeneratorConfig {
+                mixture: None,
                 sampler: Sampler { temperature, ..Sampler::default() },
                 tokens: samples.tokens,
                 stop: Vec::new(),
