@@ -111,8 +111,9 @@ pub struct TrainArgs {
 #[group(multiple = true)]
 #[command(next_help_heading = "What to train")]
 pub struct Settings {
-    /// Settings to begin with: tutorial (Keras' tutorial, number by number) or small (a model in
-    /// about a minute) [default: small]
+    /// Settings to begin with: tutorial (Keras' tutorial, number by number), small (a model in
+    /// about a minute), base (about 8 minutes) or large (about 38 minutes, on two cores, for a text
+    /// of one or two million characters) [default: small]
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     pub preset: Option<String>,
 
@@ -569,6 +570,10 @@ pub struct InfoArgs {
     /// Print the model's config (a file for --config) instead
     #[arg(long, conflicts_with = "json")]
     pub config: bool,
+
+    /// Print the config file of this preset instead: tutorial, small, base or large
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "config", "json"])]
+    pub preset: Option<String>,
 
     /// Print JSON: parameters, vocabulary_size, layers, text, training
     #[arg(long)]

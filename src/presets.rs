@@ -9,9 +9,11 @@ use crate::cli::{Length, Settings, UsageError};
 use crate::files;
 
 /// Name and contents of each preset.
-const PRESETS: [(&str, &str); 2] = [
+const PRESETS: [(&str, &str); 4] = [
     ("tutorial", include_str!("../presets/tutorial.toml")),
     ("small", include_str!("../presets/small.toml")),
+    ("base", include_str!("../presets/base.toml")),
+    ("large", include_str!("../presets/large.toml")),
 ];
 
 /// The preset that is used when none is named.
@@ -37,12 +39,17 @@ pub fn parse(text: &str) -> Result<RunConfig> {
 }
 
 fn by_name(name: &str) -> Result<RunConfig> {
+    parse(file_of(name)?).with_context(|| format!("in the preset {name}"))
+}
+
+/// The config file of a preset, with its comments.
+pub fn file_of(name: &str) -> Result<&'static str> {
     let Some((_, text)) = PRESETS.iter().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = PRESETS.iter().map(|(known, _)| *known).collect();
         let problem = format!("there is no preset \"{name}\"; there are {}", known.join(", "));
         bail!(UsageError(problem));
     };
-    parse(text).with_context(|| format!("in the preset {name}"))
+    Ok(text)
 }
 
 fn apply_settings(config: &mut RunConfig, settings: &Settings) {

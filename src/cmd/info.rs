@@ -12,8 +12,12 @@ use serde_json::json;
 use crate::cli::InfoArgs;
 use crate::models::{self, LoadedModel};
 use crate::number::{bytes, grouped, quoted};
+use crate::presets;
 
 pub(super) fn run(args: &InfoArgs) -> Result<()> {
+    if let Some(name) = &args.preset {
+        return Ok(write!(std::io::stdout(), "{}", presets::file_of(name)?)?);
+    }
     let loaded = models::load_path(args.model.as_deref())?;
     let model = &loaded.file.model;
     let layers = summarize(&model.config, model.tokenizer.vocabulary_size())?;

@@ -130,7 +130,11 @@ fn bans_of_the_unknown_of_nothing_and_of_everything() {
 
 #[test]
 fn words_that_mean_nothing() {
-    training_fails(&["--preset", "huge"], 2, &["no preset \"huge\"", "tutorial, small"]);
+    training_fails(
+        &["--preset", "huge"],
+        2,
+        &["no preset \"huge\"", "tutorial, small, base, large"],
+    );
     training_fails(&["--optimizer", "magic"], 2, &["nadam, adam, adamw, sgd"]);
     training_fails(&["--sampling", "dice"], 2, &["windows, streams"]);
     training_fails(&["--vector-unit", "mmx"], 2, &["no vector unit \"mmx\"", "it has: "]);

@@ -87,13 +87,14 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
     "docs/performance.md",
+    "docs/quality.md",
     "docs/sampling.md",
     "assets/README.md",
 ];

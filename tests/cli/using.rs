@@ -216,6 +216,19 @@ fn generate_with_the_help_of_counts() {
 }
 
 #[test]
+fn info_shows_a_preset_as_a_file_that_trains() {
+    let place = Place::new();
+    let file = place.stdout(&["info", "--preset", "base"]);
+    assert!(file.starts_with("# A model in about eight minutes"), "{file}");
+    place.write("my.toml", file.replace("units = 512", "units = 8"));
+    place.write("text.txt", text());
+    let args = ["train", "text.txt", "--config", "my.toml", "--steps", "2", "--out", "run"];
+    place.machado(&args).args(["--batch-size", "4"]).assert().success();
+    assert!(place.stdout(&["info", "run", "--config"]).contains("units = 8"));
+    place.fails(&["info", "--preset", "huge"], 2, &["no preset \"huge\"", "large"]);
+}
+
+#[test]
 fn decode_shows_original_and_generated_side_by_side() {
     let place = Place::with_run();
     let shown = place.stdout(&["decode", "--model", "run", "--windows", "2", "--window", "20"]);
