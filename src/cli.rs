@@ -117,6 +117,7 @@ pub struct NgramArgs {
 
     /// Tokens of context that the n-grams know at most
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = one_to::<32>)]
+    #[arg(requires = "ngrams")]
     #[arg(help_heading = "Help by counts")]
     pub ngram_order: usize,
 }

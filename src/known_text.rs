@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use machado_core::data::Part;
+use machado_core::evaluate::practise;
 use machado_core::ids::TokenIds;
+use machado_core::math::threads::Compute;
 use machado_core::mixture::Mixture;
 use machado_core::tokenizer::UnknownPolicy;
 
@@ -34,6 +36,39 @@ impl KnownText {
         Ok(Self { ids: encoding.ids })
     }
 
+    /// Reads the text that a model was trained on, for its n-grams.
+    fn read_own(loaded: &LoadedModel) -> Result<Self> {
+        if !loaded.names_own_texts() {
+            bail!(
+                "--ngrams counts the text that a model was trained on, and {} does not have it\n\
+                 hint: give the folder of a run with --model; its config.toml names the text",
+                loaded.name
+            );
+        }
+        let own = Self::read(loaded, &[], UnknownPolicy::Skip)
+            .context("--ngrams counts the text that the model was trained on")?;
+        if !own.is_own(loaded) {
+            bail!(
+                "--ngrams counts the text that the model was trained on, but that text has changed \
+                 since\nhint: put it back as it was, or leave out --ngrams"
+            );
+        }
+        Ok(own)
+    }
+
+    /// Whether it is the text that the model was trained on.
+    fn is_own(&self, loaded: &LoadedModel) -> bool {
+        let facts = loaded.file.training.as_ref();
+        facts.is_some_and(|facts| facts.fingerprint == self.ids.fingerprint())
+    }
+
+    /// Whether some of what the model was trained on lies in a range.
+    pub fn has_studied(&self, loaded: &LoadedModel, range: &Range<usize>) -> bool {
+        let studied = || self.part(loaded, PartArg::Train);
+        self.is_own(loaded)
+            && studied().is_ok_and(|part| part.start < range.end && range.start < part.end)
+    }
+
     /// Where a part lies, split as when the model was trained.
     pub fn part(&self, loaded: &LoadedModel, part: PartArg) -> Result<Range<usize>> {
         let Some(facts) = &loaded.file.training else {
@@ -60,34 +95,37 @@ impl KnownText {
     }
 }
 
-/// The n-grams of the training part of a model's own text, if they are asked for. `own` is that
-/// text, if it has been read.
+/// Tokens of the validation part that show whom to believe.
+const PRACTICE: usize = 4096;
+
+/// The n-grams of the training part of a model's own text, if they are asked for; on its validation
+/// part they learn how much to trust them. `given` is a text that has been read and may be that one.
 pub fn mixture(
     args: &NgramArgs,
     loaded: &LoadedModel,
-    own: Option<&KnownText>,
+    given: Option<&KnownText>,
+    compute: &Compute,
 ) -> Result<Option<Mixture>> {
     if !args.ngrams {
         return Ok(None);
     }
     let read;
-    let own = match own {
-        Some(own) => own,
-        None => {
-            if !loaded.names_own_texts() {
-                bail!(
-                    "--ngrams counts the text that a model was trained on, and {} does not have \
-                     it\nhint: give the folder of a run with --model; its config.toml names the text",
-                    loaded.name
-                );
-            }
-            read = KnownText::read(loaded, &[], UnknownPolicy::Skip)
-                .context("--ngrams counts the text that the model was trained on")?;
+    let own = match given {
+        Some(given) if given.is_own(loaded) => given,
+        _ => {
+            read = KnownText::read_own(loaded)?;
             &read
         }
     };
-    let vocabulary_size = loaded.file.model.tokenizer.vocabulary_size();
-    let mut mixture = Mixture::new(vocabulary_size, args.ngram_order)?;
+    let model = &loaded.file.model;
+    let mut mixture = Mixture::new(model.tokenizer.vocabulary_size(), args.ngram_order)?;
     mixture.study(&own.ids, own.part(loaded, PartArg::Train)?);
+    // Where a text is read, it teaches that itself.
+    if given.is_none()
+        && let Ok(Range { start, end }) = own.part(loaded, PartArg::Validation)
+    {
+        let range = start..end.min(start + PRACTICE);
+        mixture = practise(model, compute, &own.ids, range, mixture)?;
+    }
     Ok(Some(mixture))
 }

@@ -49,11 +49,21 @@ pub fn bar(share: f64, width: f64) -> String {
 pub fn counts<T: Debug>(things: &[(T, u64)]) -> String {
     const SHOWN: usize = 8;
     let shown = things.iter().take(SHOWN);
-    let mut shown: Vec<String> = shown.map(|(thing, n)| format!("{thing:?} ×{n}")).collect();
+    let mut shown: Vec<String> =
+        shown.map(|(thing, n)| format!("{} ×{n}", clipped(&format!("{thing:?}")))).collect();
     if things.len() > SHOWN {
         shown.push(format!("and {} more", grouped((things.len() - SHOWN) as u64)));
     }
     shown.join(", ")
+}
+
+/// The beginning of a word that is too long to be shown.
+fn clipped(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]

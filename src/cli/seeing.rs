@@ -49,6 +49,7 @@ pub enum PartArg {
 
 /// `machado evaluate`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct EvaluateArgs {
     /// Text files or folders; "-" reads the standard input [default: the text that the model was
     /// trained on]
@@ -67,7 +68,7 @@ pub struct EvaluateArgs {
     pub ngrams: NgramArgs,
 
     /// Let the weights go on learning from what was read, at this learning rate (dynamic
-    /// evaluation; try 0.1); the model in the file stays as it is
+    /// evaluation; try 0.1, or 0.06 with --ngrams); the model in the file stays as it is
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub adapt: Option<f64>,
 

@@ -12,6 +12,7 @@ use crate::cli::EvaluateArgs;
 use crate::known_text::{self, KnownText};
 use crate::models;
 use crate::number::grouped;
+use crate::say::say;
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     let loaded = models::load(&args.model)?;
@@ -29,10 +30,14 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
         bar.set_position(done);
         true
     };
-    // The text of the model need not be read twice.
-    let own = args.texts.is_empty().then_some(&text);
-    let help =
-        Help { mixture: known_text::mixture(&args.ngrams, &loaded, own)?, adapt: args.adapt };
+    let mixture = known_text::mixture(&args.ngrams, &loaded, Some(&text), &compute)?;
+    if mixture.is_some() && text.has_studied(&loaded, &range) {
+        say(
+            "warning: the n-grams have counted (part of) the text that they now read, which makes the \
+             figures far too good; --part validation or --part test is an honest measure",
+        );
+    }
+    let help = Help { mixture, adapt: args.adapt };
     let score = evaluate(&loaded.file.model, &compute, &text.ids, range, help, watch);
     let score = score.map_err(|error| explained(error, args.adapt))?;
     bar.finish_and_clear();

@@ -27,7 +27,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let sampler = drawing::sampler(&args.sampler, &loaded)?;
     let seed = args.seed.unwrap_or_else(drawing::random_seed);
     let mut config = GeneratorConfig {
-        mixture: known_text::mixture(&args.ngrams, &loaded, None)?.map(Arc::new),
+        mixture: known_text::mixture(&args.ngrams, &loaded, None, &compute)?.map(Arc::new),
         sampler: sampler.clone(),
         tokens: args.tokens,
         stop: args.stop.clone(),

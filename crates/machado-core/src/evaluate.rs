@@ -113,6 +113,27 @@ pub fn evaluate(
     Ok(Some(score))
 }
 
+/// Lets a mixture learn from a text whom to believe, the network or its counts, and for what length
+/// of a match. The text should be one that was not studied; its counts are forgotten.
+///
+/// # Errors
+/// If the layers of the model do not fit together.
+pub fn practise(
+    model: &Model,
+    compute: &Compute,
+    ids: &TokenIds,
+    range: Range<usize>,
+    mixture: Mixture,
+) -> Result<Mixture> {
+    let mut reader = Reader::new(model, compute, Help { mixture: Some(mixture), adapt: None })?;
+    if range.len() > 1 {
+        reader.read(&Batch::gather(ids, &[range.start], range.len() - 1, Start::Fresh))?;
+    }
+    let mut mixture = reader.mixture.expect("what it was made with");
+    mixture.forget_reading();
+    Ok(mixture)
+}
+
 /// A model on its way through a text, and what helps it.
 struct Reader {
     learner: Learner,
@@ -150,11 +171,7 @@ impl Reader {
             None => self.learner.engine_mut().evaluate(batch, Target::All),
             Some(mixture) => {
                 if batch.start == Start::Fresh {
-                    // Nothing is predicted about the first token, but the counts begin with it.
-                    let mut unused = vec![0.0; self.vocabulary_size];
-                    mixture.mix(self.position, &mut unused, &mut self.counted);
-                    let first = batch.row(0)[0];
-                    self.position = mixture.learn(self.position, first, 0.0, &self.counted);
+                    self.position = mixture.begin(batch.row(0)[0]);
                 }
                 let mut probabilities = self.learner.engine_mut().probabilities(batch);
                 let rows = probabilities.chunks_exact_mut(self.vocabulary_size);

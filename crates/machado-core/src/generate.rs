@@ -185,9 +185,11 @@ impl<'m> Generator<'m> {
                 if let Some(mixture) = &self.config.mixture {
                     self.mixed.clear();
                     self.mixed.extend_from_slice(logits);
-                    softmax(self.unit, &mut self.mixed);
+                    let log_sum = softmax(self.unit, &mut self.mixed) as f32;
                     mixture.mix(text.position, &mut self.mixed, &mut self.counted);
-                    self.mixed.iter_mut().for_each(|p| *p = p.max(f32::MIN_POSITIVE).ln());
+                    // On the scale of the network's logits, which penalties look at.
+                    let logit = |p: f32| p.max(f32::MIN_POSITIVE).ln() + log_sum;
+                    self.mixed.iter_mut().for_each(|p| *p = logit(*p));
                     logits = &self.mixed;
                 }
                 id = self.draw.draw(logits, text.history.ids(), &mut text.rng);

@@ -126,6 +126,20 @@ impl Mixture {
         }
     }
 
+    /// Moves on over the first token of a text, about which nothing was predicted: it is counted, but
+    /// says nothing about whom to believe.
+    pub fn begin(&mut self, token: u32) -> Position {
+        Position {
+            studied: self.studied.learn(Context::EMPTY, token),
+            reading: self.reading.learn(Context::EMPTY, token),
+        }
+    }
+
+    /// Forgets the counts of what was read, but not whom to believe: for another text.
+    pub fn forget_reading(&mut self) {
+        self.reading.clear();
+    }
+
     /// Moves on over a token and learns from it. `network` is the probability that the network
     /// gave it, `counted` what [`mix`](Self::mix) left of this place.
     ///

@@ -11,6 +11,7 @@
 //! Kneser and Ney. Probabilities of all lengths are interpolated by absolute discounting: each
 //! count gives up a fixed part, and what was given up goes to the next shorter context.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
@@ -22,6 +23,12 @@ const DISCOUNTS: [f32; 3] = [0.8, 1.1, 1.3];
 /// The lengths of context that [`Ngram::new`] takes.
 pub const ORDERS: Range<usize> = 1..33;
 
+/// Followers of a context up to which they are looked for one by one.
+const FEW: u32 = 8;
+
+/// Nodes at most, about a gigabyte; what comes after that is counted only where it is known.
+const MOST_NODES: usize = 40_000_000;
+
 const NONE: u32 = u32::MAX;
 const ROOT: u32 = 0;
 
@@ -30,6 +37,8 @@ const ROOT: u32 = 0;
 pub struct Ngram {
     order: usize,
     nodes: Vec<Node>,
+    /// The nodes of the followers of contexts with more than a few, by context and token.
+    followers: HashMap<(u32, u32), u32>,
     /// For each token its node under the root, where there may be very many.
     under_root: Vec<u32>,
 }
@@ -41,12 +50,20 @@ struct Node {
     count: u32,
     /// Tokens on the path from the root, this one included.
     depth: u32,
-    /// The first token after this path.
+    /// Different tokens after this path.
+    children: u32,
+    /// The latest of them.
     child: u32,
     /// The next token after the same context.
     sibling: u32,
     /// The same path without its first token.
     shorter: u32,
+}
+
+impl Node {
+    fn new(token: u32, depth: u32, sibling: u32) -> Self {
+        Self { token, count: 0, depth, children: 0, child: NONE, sibling, shorter: NONE }
+    }
 }
 
 /// The last tokens, as far as an [`Ngram`] knows them.
@@ -71,9 +88,20 @@ impl Ngram {
                 found: order.to_string(),
             });
         }
-        let root =
-            Node { token: NONE, count: 0, depth: 0, child: NONE, sibling: NONE, shorter: NONE };
-        Ok(Self { order, nodes: vec![root], under_root: vec![NONE; vocabulary_size] })
+        Ok(Self {
+            order,
+            nodes: vec![Node::new(NONE, 0, NONE)],
+            followers: HashMap::new(),
+            under_root: vec![NONE; vocabulary_size],
+        })
+    }
+
+    /// Forgets all counts.
+    pub fn clear(&mut self) {
+        self.nodes.truncate(1);
+        self.nodes[ROOT as usize] = Node::new(NONE, 0, NONE);
+        self.followers.clear();
+        self.under_root.fill(NONE);
     }
 
     /// Whether nothing was counted yet.
@@ -83,7 +111,9 @@ impl Ngram {
 
     /// Bytes that the counts take.
     pub fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.under_root.len() * size_of::<u32>()
+        self.nodes.capacity() * size_of::<Node>()
+            + self.followers.capacity() * size_of::<((u32, u32), u32)>()
+            + self.under_root.len() * size_of::<u32>()
     }
 
     /// Counts a token after a context, and returns the context of the next one.
@@ -94,24 +124,34 @@ impl Ngram {
         let mut context = longest;
         // The node of the token in the next longer context, which waits for its shorter one.
         let mut longer = NONE;
-        let mut next = NONE;
+        let mut next = ROOT;
+        let is_full = self.nodes.len() + ORDERS.end > MOST_NODES;
         loop {
             let found = self.find(context, token);
-            let node = if found == NONE { self.insert(context, token) } else { found };
-            self.nodes[node as usize].count += 1;
-            if longer == NONE {
-                next = node;
-            } else {
-                self.nodes[longer as usize].shorter = node;
+            let node = match found {
+                NONE if is_full => NONE,
+                NONE => self.insert(context, token),
+                found => found,
+            };
+            if node != NONE {
+                let count = &mut self.nodes[node as usize].count;
+                *count = count.saturating_add(1);
+                if longer == NONE {
+                    next = node;
+                } else {
+                    self.nodes[longer as usize].shorter = node;
+                }
+                longer = node;
             }
             if found != NONE {
                 break;
             }
             if context == ROOT {
-                self.nodes[node as usize].shorter = ROOT;
+                if node != NONE {
+                    self.nodes[node as usize].shorter = ROOT;
+                }
                 break;
             }
-            longer = node;
             context = self.nodes[context as usize].shorter;
         }
         self.within_order(next)
@@ -138,40 +178,36 @@ impl Ngram {
     /// If `out` has not one place for each token.
     pub fn probabilities(&self, Context(longest): Context, out: &mut [f32]) -> usize {
         assert_eq!(out.len(), self.under_root.len(), "one probability for each token");
-        out.fill(1.0 / out.len() as f32);
-        let mut contexts = [ROOT; ORDERS.end];
-        let mut count = 0;
+        out.fill(0.0);
+        // From the longest context down, so that all tokens are visited only once: what each
+        // gives up is the share of all shorter ones.
+        let (mut share, mut matched) = (1.0, 0);
         let mut context = longest;
         while context != NONE {
-            contexts[count] = context;
-            count += 1;
-            context = self.nodes[context as usize].shorter;
-        }
-        let mut matched = 0;
-        for &context in contexts[..count].iter().rev() {
-            if self.nodes[context as usize].child == NONE {
-                // Longer ones have nothing after them either.
-                break;
+            let Node { children, depth, shorter, .. } = self.nodes[context as usize];
+            if children > 0 {
+                matched = matched.max(depth as usize);
+                share *= self.add_own(context, share, out);
             }
-            self.interpolate(context, out);
-            matched = self.nodes[context as usize].depth as usize;
+            context = shorter;
         }
+        let uniform = share / out.len() as f32;
+        out.iter_mut().for_each(|probability| *probability += uniform);
         matched
     }
 
-    /// From the probabilities of the shorter context to those of this one.
-    fn interpolate(&self, context: u32, out: &mut [f32]) {
+    /// Adds what a context says by itself, times `share`; returns what it gives up.
+    fn add_own(&self, context: u32, share: f32, out: &mut [f32]) -> f32 {
         let (mut total, mut given_up) = (0u64, 0.0);
         for node in self.children(context) {
             total += u64::from(node.count);
             given_up += discount(node.count);
         }
-        let of_each = 1.0 / total as f32;
-        let kept = given_up * of_each;
-        out.iter_mut().for_each(|probability| *probability *= kept);
+        let of_each = share / total as f32;
         for node in self.children(context) {
             out[node.token as usize] += (node.count as f32 - discount(node.count)) * of_each;
         }
+        given_up / total as f32
     }
 
     fn children(&self, context: u32) -> impl Iterator<Item = &Node> {
@@ -187,6 +223,9 @@ impl Ngram {
         if context == ROOT {
             return self.under_root[token as usize];
         }
+        if self.nodes[context as usize].children > FEW {
+            return self.followers.get(&(context, token)).copied().unwrap_or(NONE);
+        }
         let mut node = self.nodes[context as usize].child;
         while node != NONE && self.nodes[node as usize].token != token {
             node = self.nodes[node as usize].sibling;
@@ -195,13 +234,25 @@ impl Ngram {
     }
 
     fn insert(&mut self, context: u32, token: u32) -> u32 {
-        let node = u32::try_from(self.nodes.len()).expect("fewer than 2³² nodes");
+        let node = u32::try_from(self.nodes.len()).expect("no more than the most nodes");
         let parent = &mut self.nodes[context as usize];
         let (depth, sibling) = (parent.depth + 1, parent.child);
         parent.child = node;
-        self.nodes.push(Node { token, count: 0, depth, child: NONE, sibling, shorter: NONE });
+        parent.children += 1;
+        let children = parent.children;
+        self.nodes.push(Node::new(token, depth, sibling));
         if context == ROOT {
             self.under_root[token as usize] = node;
+        } else if children == FEW + 1 {
+            // From now on all of them are looked up.
+            let mut child = node;
+            while child != NONE {
+                let Node { token, sibling, .. } = self.nodes[child as usize];
+                self.followers.insert((context, token), child);
+                child = sibling;
+            }
+        } else if children > FEW {
+            self.followers.insert((context, token), node);
         }
         node
     }
@@ -300,6 +351,26 @@ mod tests {
         let (found, matched) = probabilities(&ngram, context);
         assert!(found[A as usize] > 0.9, "{found:?}");
         assert_eq!(matched, 8);
+    }
+
+    /// Many followers of one context, which are looked up in another way than few.
+    #[test]
+    fn a_context_with_many_followers_knows_each_of_them() {
+        let mut ngram = Ngram::new(100, 3).expect("an order");
+        let mut context = Context::EMPTY;
+        let text: Vec<u32> = (1..100).flat_map(|token| [0, token]).collect();
+        for &token in text.iter().chain(&text) {
+            context = ngram.learn(context, token);
+        }
+        let after_0 = ngram.advance(Context::EMPTY, 0);
+        let mut out = vec![0.0; 100];
+        assert_eq!(ngram.probabilities(after_0, &mut out), 1);
+        assert!(out[2..].iter().all(|&p| (p - out[2]).abs() < 1e-6 && p > 0.005), "{out:?}");
+        assert!((out.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        for token in 1..100 {
+            let after = ngram.advance(after_0, token);
+            assert_eq!(ngram.nodes[after.0 as usize].depth, 2, "0 and {token} were seen");
+        }
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Streams {
     pub fn clear(&mut self) {
         self.block.clear_states();
     }
+
     /// What is remembered now.
     pub fn state(&self) -> StreamState {
         StreamState(self.block.states().to_vec())

@@ -22,6 +22,9 @@ use crate::tokenizer::{Tokenizer, UnknownPolicy};
 /// Batches prepared ahead on another thread.
 const PREFETCHED: usize = 4;
 
+/// Share of a run's time after which the warm-up is over in any case.
+const WARMUP_SHARE: f64 = 0.1;
+
 /// A text as the trainer takes it.
 #[derive(Debug)]
 pub struct TrainingText {
@@ -340,7 +343,13 @@ impl Trainer {
 
     fn learning_rate(&self) -> f64 {
         let training = &self.config.training;
-        let (step, warmup) = (self.progress.step, training.warmup_steps);
+        let (step, mut warmup) = (self.progress.step, training.warmup_steps);
+        if let Some(time) = self.time
+            && time > 0.0
+        {
+            // A short run must not spend its time on warming up.
+            warmup = warmup.min((WARMUP_SHARE * step as f64 / time) as u64);
+        }
         let after = |steps: u64| steps.saturating_sub(warmup).max(1) as f64;
         let by_steps = self
             .total_steps()
