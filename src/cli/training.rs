@@ -176,9 +176,9 @@ pub struct Settings {
     #[arg(long, value_name = "STEPS", value_parser = at_least_one_u64, help_heading = "Evaluation")]
     pub eval_every: Option<u64>,
 
-    /// Tokens from the start of one validation window to the next (with --sampling windows; streams
-    /// are validated as streams, with the state carried on); 1 takes every window, as Keras
-    /// does
+    /// Tokens from the start of one validation window to the next; 1 takes every window, as Keras
+    /// does. Streams are validated as streams, with the state carried on, unless the part is shorter
+    /// than two windows
     #[arg(long, value_name = "TOKENS", value_parser = at_least_one, help_heading = "Evaluation")]
     pub eval_shift: Option<usize>,
 
