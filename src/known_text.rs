@@ -1,5 +1,6 @@
 //! A text read with the vocabulary of a model, to measure the model on.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ use crate::texts::Texts;
 pub struct KnownText {
     /// Its ids.
     pub ids: TokenIds,
+    /// Of the ids; taken only where it is asked for, and once.
+    fingerprint: OnceCell<u64>,
 }
 
 impl KnownText {
@@ -33,7 +36,7 @@ impl KnownText {
             Ok(tokenizer.encode_piece(piece, &mut encoding)?)
         })?;
         models::warn_of_skipped(&encoding);
-        Ok(Self { ids: encoding.ids })
+        Ok(Self { ids: encoding.ids, fingerprint: OnceCell::new() })
     }
 
     /// Reads the text that a model was trained on, for its n-grams.
@@ -58,8 +61,8 @@ impl KnownText {
 
     /// Whether it is the text that the model was trained on.
     fn is_own(&self, loaded: &LoadedModel) -> bool {
-        let facts = loaded.file.training.as_ref();
-        facts.is_some_and(|facts| facts.fingerprint == self.ids.fingerprint())
+        let fingerprint = || *self.fingerprint.get_or_init(|| self.ids.fingerprint());
+        loaded.file.training.as_ref().is_some_and(|facts| facts.fingerprint == fingerprint())
     }
 
     /// Whether some of what the model was trained on lies in a range.
@@ -80,7 +83,7 @@ impl KnownText {
             PartArg::Test => Part::Test,
         };
         let range = facts.parts.range(part);
-        if self.ids.fingerprint() != facts.fingerprint {
+        if !self.is_own(loaded) {
             bail!(
                 "--part needs the text that the model was trained on ({} tokens), but this is \
                  another one ({} tokens)\nhint: leave out --part, or give that text",

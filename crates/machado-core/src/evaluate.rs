@@ -9,11 +9,12 @@ use std::ops::Range;
 use crate::data::{Batch, Start, Target};
 use crate::error::{Error, Result};
 use crate::ids::TokenIds;
-use crate::math::softmax::LossSum;
+use crate::math::softmax::{LossSum, argmax};
 use crate::math::threads::Compute;
 use crate::mixture::{Counted, Mixture, Position};
 use crate::model::{Model, StepKey};
 use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::tokenizer::TokenSize;
 use crate::train::{Learner, Lesson};
 
 /// Tokens computed at a time. The state goes on, so it changes nothing but memory.
@@ -92,25 +93,9 @@ pub fn evaluate(
             found: range.len().to_string(),
         });
     }
-    let tokenizer = &model.tokenizer;
-    let sizes = tokenizer.token_sizes();
-    let mut score = TextScore { sum: LossSum::default(), characters: 0, bytes: 0 };
-    ids.for_each(range.start + 1..range.end, |id| {
-        score.characters += sizes[id as usize].characters;
-        score.bytes += sizes[id as usize].bytes;
-    });
-    let last = range.end - 1;
-    let mut reader = Reader::new(model, compute, help)?;
-    let size = reader.tokens_at_a_time();
-    for first in range.clone().step_by(size).take_while(|&first| first < last) {
-        let start = if first == range.start { Start::Fresh } else { Start::Carried };
-        let batch = Batch::gather(ids, &[first], size.min(last - first), start);
-        score.sum.add(reader.read(&batch)?);
-        if !watch(score.sum.positions) {
-            return Ok(None);
-        }
-    }
-    Ok(Some(score))
+    let TokenSize { characters, bytes } = model.tokenizer.size_of(ids, range.start + 1..range.end);
+    let sum = Reader::new(model, compute, help)?.read_all(ids, range, &mut watch)?;
+    Ok(sum.map(|sum| TextScore { sum, characters, bytes }))
 }
 
 /// Lets a mixture learn from a text whom to believe, the network or its counts, and for what length
@@ -126,9 +111,7 @@ pub fn practise(
     mixture: Mixture,
 ) -> Result<Mixture> {
     let mut reader = Reader::new(model, compute, Help { mixture: Some(mixture), adapt: None })?;
-    if range.len() > 1 {
-        reader.read(&Batch::gather(ids, &[range.start], range.len() - 1, Start::Fresh))?;
-    }
+    reader.read_all(ids, range, &mut |_| true)?;
     let mut mixture = reader.mixture.expect("what it was made with");
     mixture.forget_reading();
     Ok(mixture)
@@ -160,58 +143,80 @@ impl Reader {
         Ok(Self { learner, mixture, position, counted, adapt, lessons: 0, vocabulary_size })
     }
 
-    fn tokens_at_a_time(&self) -> usize {
-        if self.adapt.is_some() { LESSON } else { CHUNK }
+    /// Scores the tokens of a range after its first one, if `watch`, which is told how many are done,
+    /// does not stop it.
+    fn read_all(
+        &mut self,
+        ids: &TokenIds,
+        range: Range<usize>,
+        watch: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Option<LossSum>> {
+        let size = if self.adapt.is_some() { LESSON } else { CHUNK };
+        let last = range.end.saturating_sub(1);
+        let mut sum = LossSum::default();
+        for first in range.clone().step_by(size).take_while(|&first| first < last) {
+            let start = if first == range.start { Start::Fresh } else { Start::Carried };
+            let batch = Batch::gather(ids, &[first], size.min(last - first), start);
+            sum.add(self.read(&batch)?);
+            if !watch(sum.positions) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sum))
     }
 
     /// Scores a batch of one row, and learns from it after that.
     fn read(&mut self, batch: &Batch) -> Result<LossSum> {
-        let before = self.adapt.map(|_| self.learner.engine().states());
-        let scored = match &mut self.mixture {
-            None => self.learner.engine_mut().evaluate(batch, Target::All),
-            Some(mixture) => {
-                if batch.start == Start::Fresh {
-                    self.position = mixture.begin(batch.row(0)[0]);
+        match (&mut self.mixture, self.adapt) {
+            (None, None) => Ok(self.learner.engine_mut().evaluate(batch, Target::All)),
+            // The loss of a lesson is that before learning from it.
+            (None, Some(learning_rate)) => self.learn(batch, learning_rate),
+            (Some(_), None) => Ok(self.read_mixed(batch)),
+            (Some(_), Some(learning_rate)) => {
+                let before = self.learner.engine().states();
+                let scored = self.read_mixed(batch);
+                if batch.start == Start::Carried {
+                    let fits = self.learner.set_states(1, &before);
+                    assert!(fits, "a state of {} values that the engine gave", before.len());
                 }
-                let mut probabilities = self.learner.engine_mut().probabilities(batch);
-                let rows = probabilities.chunks_exact_mut(self.vocabulary_size);
-                let mut sum = LossSum::default();
-                for (probabilities, &token) in rows.zip(&batch.row(0)[1..]) {
-                    let network = probabilities[token as usize];
-                    mixture.mix(self.position, probabilities, &mut self.counted);
-                    sum.add(score(probabilities, token));
-                    self.position = mixture.learn(self.position, token, network, &self.counted);
-                }
-                sum
+                self.learn(batch, learning_rate)?;
+                Ok(scored)
             }
-        };
-        if let (Some(learning_rate), Some(before)) = (self.adapt, before) {
-            self.learn(batch, learning_rate, &before)?;
         }
-        Ok(scored)
     }
 
-    /// Goes through a batch again, from the state before it, to learn from it.
-    fn learn(&mut self, batch: &Batch, learning_rate: f64, before: &[f32]) -> Result<()> {
-        if batch.start == Start::Carried {
-            let fits = self.learner.set_states(1, before);
-            assert!(fits, "a state of {} values that the engine gave itself", before.len());
+    /// Scores a batch with the help of counts.
+    fn read_mixed(&mut self, batch: &Batch) -> LossSum {
+        let mixture = self.mixture.as_mut().expect("a mixture to read with");
+        if batch.start == Start::Fresh {
+            self.position = mixture.begin(batch.row(0)[0]);
         }
+        self.learner.load();
+        let mut probabilities = self.learner.engine_mut().probabilities(batch);
+        let mut sum = LossSum::default();
+        let rows = probabilities.chunks_exact_mut(self.vocabulary_size);
+        for (probabilities, &token) in rows.zip(&batch.row(0)[1..]) {
+            let network = probabilities[token as usize];
+            mixture.mix(self.position, probabilities, &mut self.counted);
+            sum.add(score(probabilities, token));
+            self.position = mixture.learn(self.position, token, network, &self.counted);
+        }
+        sum
+    }
+
+    /// Learns from a batch; returns its loss before that.
+    fn learn(&mut self, batch: &Batch, learning_rate: f64) -> Result<LossSum> {
         let key = StepKey { seed: 0, step: self.lessons };
         self.lessons += 1;
         let clip_norm = Some(CLIP_NORM);
-        self.learner.learn(batch, Lesson { target: Target::All, key, learning_rate, clip_norm })?;
-        self.learner.load();
-        Ok(())
+        let lesson = Lesson { target: Target::All, key, learning_rate, clip_norm };
+        Ok(self.learner.learn(batch, lesson)?.loss)
     }
 }
 
 /// The loss of one prediction.
 fn score(probabilities: &[f32], token: u32) -> LossSum {
-    let (right, token) = (probabilities[token as usize], token as usize);
-    // Ties go to the first token, as with argmax everywhere else.
-    let correct = probabilities[..token].iter().all(|&other| other < right)
-        && probabilities[token..].iter().all(|&other| other <= right);
-    let nats = -f64::from(right.max(f32::MIN_POSITIVE)).ln();
-    LossSum { nats, correct: u64::from(correct), positions: 1 }
+    let token = token as usize;
+    let nats = -f64::from(probabilities[token].max(f32::MIN_POSITIVE)).ln();
+    LossSum { nats, correct: u64::from(argmax(probabilities) == token), positions: 1 }
 }

@@ -147,9 +147,8 @@ impl<'m> Generator<'m> {
                 found: "0".into(),
             });
         }
-        let start = [model.tokenizer.start()];
         let mut streams = Streams::new(model, unit)?;
-        let prompt = if prompt.is_empty() { &start } else { prompt };
+        let prompt = &model.tokenizer.begin(prompt)[..];
         streams.read(prompt);
         streams.fork(texts);
         let history = History::new(config.sampler.memory(), prompt);

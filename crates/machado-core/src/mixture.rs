@@ -82,11 +82,6 @@ impl Mixture {
         ids.for_each(range, |id| context = self.studied.learn(context, id));
     }
 
-    /// Bytes that the counts take.
-    pub fn bytes(&self) -> usize {
-        self.studied.bytes() + self.reading.bytes()
-    }
-
     /// Mixes the probabilities of the network for the token that comes next, `[V]`, with those of
     /// the counts, in place. `counted` receives what [`learn`](Self::learn) wants.
     pub fn mix(&self, position: Position, probabilities: &mut [f32], counted: &mut Counted) {

@@ -109,13 +109,6 @@ impl Ngram {
         self.nodes.len() == 1
     }
 
-    /// Bytes that the counts take.
-    pub fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>()
-            + self.followers.capacity() * size_of::<((u32, u32), u32)>()
-            + self.under_root.len() * size_of::<u32>()
-    }
-
     /// Counts a token after a context, and returns the context of the next one.
     ///
     /// # Panics

@@ -30,8 +30,7 @@ pub fn predict(
     count: usize,
 ) -> Result<Vec<Candidate>> {
     sampler.check()?;
-    let start = [model.tokenizer.start()];
-    let prompt = if prompt.is_empty() { &start } else { prompt };
+    let prompt = &model.tokenizer.begin(prompt)[..];
     let mut streams = Streams::new(model, unit)?;
     streams.read(prompt);
     Ok(candidates(&model.tokenizer, &sampler.distribution(streams.logits(0), prompt), count))

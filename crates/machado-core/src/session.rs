@@ -141,8 +141,7 @@ impl Session {
         let draw = Draw::new(config.sampler.clone(), unit)?;
         let mut streams = Streams::new(model, unit)?;
         let hidden = usize::from(prompt.is_empty());
-        let start = [model.tokenizer.start()];
-        let ids = if prompt.is_empty() { start.to_vec() } else { prompt.to_vec() };
+        let ids = model.tokenizer.begin(prompt);
         let (last, before) = ids.split_last().expect("an empty prompt has a token of its own");
         if !before.is_empty() {
             streams.read(before);
@@ -266,9 +265,7 @@ impl Session {
             let id = self.pending.take().unwrap_or_else(|| {
                 self.draw.draw(self.streams.logits(0), &self.ids, &mut self.rng)
             });
-            let mut bytes = Vec::new();
-            self.tokenizer.push_token(id, &mut bytes);
-            let token = String::from_utf8_lossy(&bytes);
+            let token = self.tokenizer.decode(&[id]);
             if progress.ends_before(&token) {
                 // It comes first when the model goes on: so pieces are together what the model would
                 // have written at once.

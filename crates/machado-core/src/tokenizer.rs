@@ -36,7 +36,7 @@ pub enum Tokenizer {
     Bpe(Box<BpeTokenizer>),
 }
 
-/// How much text a token stands for.
+/// How much text a token, or some tokens, stand for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenSize {
     /// Characters that begin in it.
@@ -242,8 +242,24 @@ impl Tokenizer {
         text
     }
 
+    /// How much text the tokens of a range stand for.
+    pub fn size_of(&self, ids: &TokenIds, range: Range<usize>) -> TokenSize {
+        let sizes = self.token_sizes();
+        let mut sum = TokenSize::default();
+        ids.for_each(range, |id| {
+            sum.characters += sizes[id as usize].characters;
+            sum.bytes += sizes[id as usize].bytes;
+        });
+        sum
+    }
+
+    /// A prompt, or what stands for an empty one.
+    pub fn begin(&self, prompt: &[u32]) -> Vec<u32> {
+        if prompt.is_empty() { vec![self.start()] } else { prompt.to_vec() }
+    }
+
     /// How much text each token stands for, in the order of their ids.
-    pub fn token_sizes(&self) -> Vec<TokenSize> {
+    fn token_sizes(&self) -> Vec<TokenSize> {
         let mut bytes = Vec::new();
         let size = |id: u32| {
             bytes.clear();

@@ -98,9 +98,7 @@ impl CorpusReader {
         let (train, validation, test) = (0..ends[0], ends[0]..ends[1], ends[1]..ends[2]);
         let parts = Parts { train, validation, test };
         let corpus = Corpus::with_parts(ids, parts)?;
-        let (sizes, mut characters) = (tokenizer.token_sizes(), 0);
-        let all = 0..corpus.ids().len();
-        corpus.ids().for_each(all, |id| characters += sizes[id as usize].characters);
+        let characters = tokenizer.size_of(corpus.ids(), 0..corpus.ids().len()).characters;
         Ok(ReadText { corpus, tokenizer, characters, rare })
     }
 }

@@ -115,12 +115,23 @@ pub(super) fn stack(
     let mut layers: Vec<Layer> = Vec::new();
     for (place, layer) in config.layers.iter().enumerate() {
         let input_dim = layers.last().map_or(vocabulary_size, Layer::output_dim);
-        layers.push(match layer {
-            LayerConfig::Add { layer } => {
-                let source = config.place(layer).expect("a config that was checked");
-                Layer::Add(Add::new(source, input_dim))
+        let source = |name: &str| config.place(name).expect("a config that was checked");
+        layers.push(match *layer {
+            LayerConfig::Embedding { output_dim } => {
+                Layer::Embedding(Embedding::new(unit, vocabulary_size, output_dim))
             }
-            _ => build(layer, place, input_dim, vocabulary_size, unit),
+            LayerConfig::Conv1d { filters, kernel_size, activation } => {
+                Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
+            }
+            LayerConfig::Gru { units, .. } => Layer::Gru(Gru::new(unit, input_dim, units)),
+            LayerConfig::Dropout { rate, per } => {
+                Layer::Dropout(Dropout::new(unit, rate, per, input_dim, place))
+            }
+            LayerConfig::Add { ref layer } => Layer::Add(Add::new(source(layer), input_dim)),
+            LayerConfig::Dense { units, activation } => {
+                let units = units.unwrap_or(vocabulary_size);
+                Layer::Dense(Dense::new(unit, input_dim, units, activation))
+            }
         });
     }
     Ok(layers)
@@ -157,30 +168,4 @@ fn weight_dropout(config: &ModelConfig, table: &ParameterTable) -> Vec<(Range<us
         _ => None,
     };
     config.layers.iter().zip(config.layer_names()).filter_map(part).collect()
-}
-
-fn build(
-    layer: &LayerConfig,
-    place: usize,
-    input_dim: usize,
-    vocabulary_size: usize,
-    unit: VectorUnit,
-) -> Layer {
-    match *layer {
-        LayerConfig::Embedding { output_dim } => {
-            Layer::Embedding(Embedding::new(unit, vocabulary_size, output_dim))
-        }
-        LayerConfig::Conv1d { filters, kernel_size, activation } => {
-            Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
-        }
-        LayerConfig::Gru { units, .. } => Layer::Gru(Gru::new(unit, input_dim, units)),
-        LayerConfig::Dropout { rate, per } => {
-            Layer::Dropout(Dropout::new(unit, rate, per, input_dim, place))
-        }
-        LayerConfig::Add { .. } => unreachable!("a sum is made where its source is known"),
-        LayerConfig::Dense { units, activation } => {
-            let units = units.unwrap_or(vocabulary_size);
-            Layer::Dense(Dense::new(unit, input_dim, units, activation))
-        }
-    }
 }

@@ -17,6 +17,8 @@ pub struct Learner {
     optimizer: Optimizer,
     gradients: Vec<f32>,
     weight_dropout: WeightDropout,
+    /// Whether what computes has the weights as they are now, none switched off.
+    is_loaded: bool,
     compute: Compute,
 }
 
@@ -52,7 +54,7 @@ impl Learner {
         let engine = Engine::new(&model.config, vocabulary_size, compute.clone())?;
         let gradients = vec![0.0; model.weights.len()];
         let weight_dropout = WeightDropout::new(engine.network().weight_dropout());
-        Ok(Self { model, engine, optimizer, gradients, weight_dropout, compute })
+        Ok(Self { model, engine, optimizer, gradients, weight_dropout, is_loaded: false, compute })
     }
 
     /// The model as it is now.
@@ -77,7 +79,10 @@ impl Learner {
 
     /// Gives the weights as they are now to what computes, as learning does by itself.
     pub fn load(&mut self) {
-        self.engine.load(&self.model.weights);
+        if !self.is_loaded {
+            self.engine.load(&self.model.weights);
+            self.is_loaded = true;
+        }
     }
 
     /// What computes, to evaluate with the weights that were [loaded](Self::load) last.
@@ -98,7 +103,12 @@ impl Learner {
     fn learn_here(&mut self, batch: &Batch, lesson: Lesson) -> Result<Learnt> {
         let Lesson { target, key, learning_rate, clip_norm } = lesson;
         let unit = self.compute.unit();
-        self.engine.load(self.weight_dropout.weights(unit, key, &self.model.weights));
+        if self.weight_dropout.is_off() {
+            self.load();
+        } else {
+            self.engine.load(self.weight_dropout.weights(unit, key, &self.model.weights));
+        }
+        self.is_loaded = false;
         let loss = self.engine.gradients(batch, target, key, &mut self.gradients);
         self.weight_dropout.backward(&mut self.gradients);
         let gradient_norm = global_norm(unit, &self.gradients);

@@ -490,11 +490,8 @@ impl Trainer {
 
 /// Tokens of the validation part for each of its characters.
 fn tokens_per_character(corpus: &Corpus, tokenizer: &Tokenizer) -> f64 {
-    let sizes = tokenizer.token_sizes();
     let range = corpus.range(Part::Validation);
-    let (tokens, mut characters) = (range.len(), 0);
-    corpus.ids().for_each(range, |id| characters += sizes[id as usize].characters);
-    tokens as f64 / characters as f64
+    range.len() as f64 / tokenizer.size_of(corpus.ids(), range).characters as f64
 }
 
 impl Iterator for Trainer {

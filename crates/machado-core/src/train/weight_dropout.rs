@@ -30,6 +30,11 @@ impl WeightDropout {
         Self { parts: parts.to_vec(), factors, weights: Vec::new() }
     }
 
+    /// Whether nothing is ever switched off.
+    pub(super) fn is_off(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// The weights of a step.
     pub(super) fn weights<'a>(
         &'a mut self,
@@ -37,7 +42,7 @@ impl WeightDropout {
         key: StepKey,
         weights: &'a [f32],
     ) -> &'a [f32] {
-        if self.parts.is_empty() {
+        if self.is_off() {
             return weights;
         }
         self.weights.clear();
