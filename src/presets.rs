@@ -109,9 +109,10 @@ fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
             LayerConfig::Conv1d { filters, .. } => {
                 *filters = settings.filters.unwrap_or(*filters);
             }
-            LayerConfig::Gru { units, weight_dropout } => {
+            LayerConfig::Gru { units, weight_dropout, recurrent_dropout } => {
                 *units = settings.units.unwrap_or(*units);
                 *weight_dropout = settings.weight_dropout.unwrap_or(*weight_dropout);
+                *recurrent_dropout = settings.recurrent_dropout.unwrap_or(*recurrent_dropout);
             }
             LayerConfig::Dropout { .. } | LayerConfig::Add { .. } | LayerConfig::Dense { .. } => {}
         }

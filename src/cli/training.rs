@@ -143,6 +143,11 @@ pub struct Settings {
     #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
     pub weight_dropout: Option<f64>,
 
+    /// Share of what each GRU would take up at a step that is switched off while training; what it
+    /// remembers stays
+    #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
+    pub recurrent_dropout: Option<f64>,
+
     /// From gradients to weights: nadam, adam, adamw or sgd
     #[arg(long, value_parser = parse_optimizer, value_name = "NAME", help_heading = "Learning")]
     pub optimizer: Option<OptimizerConfig>,

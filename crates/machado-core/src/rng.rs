@@ -28,6 +28,8 @@ pub enum Purpose {
     Decode = 7,
     /// Which weights are switched off in a step; the index mixes step and part.
     WeightDropout = 8,
+    /// Which candidates of a GRU are switched off; the index mixes step and row.
+    RecurrentDropout = 9,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

@@ -39,6 +39,10 @@ pub enum LayerConfig {
         /// (DropConnect), from 0 to less than 1.
         #[serde(default, skip_serializing_if = "is_zero")]
         weight_dropout: f64,
+        /// Share of the candidates that is switched off while training (recurrent dropout without
+        /// memory loss), from 0 to less than 1.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        recurrent_dropout: f64,
     },
     /// Switches off a random share of the values while training.
     Dropout {
@@ -74,9 +78,9 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl LayerConfig {
-    /// A GRU that keeps all of its recurrent kernel while training.
+    /// A GRU with nothing switched off while training.
     pub fn gru(units: usize) -> Self {
-        Self::Gru { units, weight_dropout: 0.0 }
+        Self::Gru { units, weight_dropout: 0.0, recurrent_dropout: 0.0 }
     }
 
     /// Dropout where each step draws anew.
@@ -151,7 +155,7 @@ impl ModelConfig {
         for layer in &mut layers {
             match layer {
                 LayerConfig::Dropout { rate, .. } => *rate = 0.0,
-                LayerConfig::Gru { weight_dropout, .. } => *weight_dropout = 0.0,
+                LayerConfig::Gru { units, .. } => *layer = LayerConfig::gru(*units),
                 _ => {}
             }
         }
@@ -210,9 +214,9 @@ fn check_sizes(layer: &LayerConfig) -> Option<String> {
         LayerConfig::Conv1d { filters, kernel_size, activation } => check("filters", filters)
             .or_else(|| check("kernel_size", kernel_size))
             .or_else(|| check_activation(activation)),
-        LayerConfig::Gru { units, weight_dropout } => {
-            check("units", units).or_else(|| check_share("weight_dropout", weight_dropout))
-        }
+        LayerConfig::Gru { units, weight_dropout, recurrent_dropout } => check("units", units)
+            .or_else(|| check_share("weight_dropout", weight_dropout))
+            .or_else(|| check_share("recurrent_dropout", recurrent_dropout)),
         LayerConfig::Dropout { rate, .. } => check_share("rate", rate),
         LayerConfig::Add { .. } => None,
         LayerConfig::Dense { units: Some(units), activation } => {

@@ -123,7 +123,10 @@ pub(super) fn stack(
             LayerConfig::Conv1d { filters, kernel_size, activation } => {
                 Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
             }
-            LayerConfig::Gru { units, .. } => Layer::Gru(Gru::new(unit, input_dim, units)),
+            LayerConfig::Gru { units, recurrent_dropout, .. } => {
+                let gru = Gru::new(unit, input_dim, units);
+                Layer::Gru(gru.with_recurrent_dropout(recurrent_dropout, place))
+            }
             LayerConfig::Dropout { rate, per } => {
                 Layer::Dropout(Dropout::new(unit, rate, per, input_dim, place))
             }
