@@ -37,7 +37,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
              figures far too good; --part validation or --part test is an honest measure",
         );
     }
-    let help = Help { mixture, adapt: args.adapt };
+    let help = Help { mixture, adapt: args.adapt, ..Help::default() };
     let score = evaluate(&loaded.file.model, &compute, &text.ids, range, help, watch);
     let score = score.map_err(|error| explained(error, args.adapt))?;
     bar.finish_and_clear();

@@ -34,6 +34,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
         seed,
         purpose: Purpose::Generate,
         first: 0,
+        interventions: Vec::new(),
     };
     let model = &loaded.file.model;
     let (mut tokens, mut seconds) = (0, 0.0);

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use machado_core::predict::{Candidate, predict};
+use machado_core::predict::{Candidate, PredictConfig, predict};
 use machado_core::sample::Sampler;
 use serde_json::json;
 
@@ -19,7 +19,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let sampler = Sampler { temperature: args.temperature, ..Sampler::default() };
     let model = &loaded.file.model;
-    let candidates = predict(model, compute.unit(), &prompt.ids, &sampler, args.top)?;
+    let config = PredictConfig::new(&sampler, args.top);
+    let candidates = predict(model, compute.unit(), &prompt.ids, &config)?;
     let mut out = std::io::stdout().lock();
     if args.json {
         let list: Vec<_> = candidates

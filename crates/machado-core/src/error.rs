@@ -31,6 +31,29 @@ pub enum Error {
         problem: String,
     },
 
+    /// No layer of this name whose output can be looked at.
+    #[error("the model has no layer \"{found}\" to look at; it has {known}")]
+    UnknownSite {
+        /// What was given.
+        found: String,
+        /// The names that there are.
+        known: String,
+    },
+
+    /// An autoencoder that cannot be one.
+    #[error("the autoencoder is damaged: {problem}")]
+    Sae {
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// A change of a layer's values that cannot be made.
+    #[error("nothing can be changed there: {problem}")]
+    Intervention {
+        /// What does not fit.
+        problem: String,
+    },
+
     /// A split that is not `TRAIN:VALIDATION[:TEST]`.
     #[error(
         "a split is TRAIN:VALIDATION or TRAIN:VALIDATION:TEST, in characters (1000000:60000) or \

@@ -12,7 +12,7 @@ use crate::ids::TokenIds;
 use crate::math::softmax::{LossSum, argmax};
 use crate::math::threads::Compute;
 use crate::mixture::{Counted, Mixture, Position};
-use crate::model::{Model, StepKey};
+use crate::model::{Intervention, Model, StepKey};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::tokenizer::TokenSize;
 use crate::train::{Learner, Lesson};
@@ -34,6 +34,8 @@ pub struct Help {
     /// The learning rate at which the weights go on learning (plain gradient descent). The model
     /// itself stays as it is.
     pub adapt: Option<f64>,
+    /// What is changed inside the model while it reads, if it does not go on learning.
+    pub interventions: Vec<Intervention>,
 }
 
 /// How well a model knows a text. The first token has nothing before it and is not counted.
@@ -110,7 +112,8 @@ pub fn practise(
     range: Range<usize>,
     mixture: Mixture,
 ) -> Result<Mixture> {
-    let mut reader = Reader::new(model, compute, Help { mixture: Some(mixture), adapt: None })?;
+    let mut reader =
+        Reader::new(model, compute, Help { mixture: Some(mixture), ..Help::default() })?;
     reader.read_all(ids, range, &mut |_| true)?;
     let mut mixture = reader.mixture.expect("what it was made with");
     mixture.forget_reading();
@@ -130,7 +133,14 @@ struct Reader {
 
 impl Reader {
     fn new(model: &Model, compute: &Compute, help: Help) -> Result<Self> {
-        let Help { mixture, adapt } = help;
+        let Help { mixture, adapt, interventions } = help;
+        for intervention in &interventions {
+            intervention.check(&model.config)?;
+        }
+        if adapt.is_some() && !interventions.is_empty() {
+            let problem = "a model that goes on learning would learn to undo it".into();
+            return Err(Error::Intervention { problem });
+        }
         // Dropout is for those who read a text many times.
         let model = Model { config: model.config.without_dropout(), ..model.clone() };
         let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false };
@@ -138,6 +148,7 @@ impl Reader {
         let vocabulary_size = model.tokenizer.vocabulary_size();
         let mut learner = Learner::new(model, optimizer, compute.clone())?;
         learner.load();
+        learner.engine_mut().intervene(interventions);
         let position = Position::START;
         let counted = Counted::default();
         Ok(Self { learner, mixture, position, counted, adapt, lessons: 0, vocabulary_size })

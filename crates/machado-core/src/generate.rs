@@ -7,7 +7,7 @@ use crate::math::simd::VectorUnit;
 use crate::math::softmax::softmax;
 use crate::math::threads::Compute;
 use crate::mixture::{Counted, Mixture, Position};
-use crate::model::{Model, Streams};
+use crate::model::{Intervention, Model, Streams};
 use crate::rng::{Purpose, Rng};
 use crate::sample::{Draw, History, Sampler};
 use crate::tokenizer::CharacterJoiner;
@@ -30,6 +30,8 @@ pub struct GeneratorConfig {
     /// Counts that help the model. They do not learn from what it writes, so that it does not talk
     /// itself into a loop.
     pub mixture: Option<Arc<Mixture>>,
+    /// What is changed inside the model while it reads the prompt and writes.
+    pub interventions: Vec<Intervention>,
 }
 
 /// Why a text ended.
@@ -131,7 +133,7 @@ impl<'m> Generator<'m> {
     /// the end of a line (or, if lines have no end here, as the most frequent token).
     ///
     /// # Errors
-    /// If a number of the config is outside its range.
+    /// If a number of the config is outside its range, or an intervention does not fit the model.
     pub fn new(
         model: &'m Model,
         unit: VectorUnit,
@@ -148,6 +150,7 @@ impl<'m> Generator<'m> {
             });
         }
         let mut streams = Streams::new(model, unit)?;
+        streams.intervene(&config.interventions, model)?;
         let prompt = &model.tokenizer.begin(prompt)[..];
         streams.read(prompt);
         streams.fork(texts);
@@ -281,6 +284,7 @@ mod tests {
     ) -> (Vec<String>, Option<FinishReason>) {
         let config = GeneratorConfig {
             mixture: None,
+            interventions: Vec::new(),
             sampler: Sampler::default(),
             tokens: limit,
             stop: stop.iter().map(|s| (*s).to_owned()).collect(),

@@ -112,6 +112,22 @@ pub enum Mode {
     },
 }
 
+/// What a layer carries from one block to the next.
+pub struct State<'a> {
+    /// `[B, S]` with `S` = [`Layer::state_dim`].
+    pub values: &'a mut [f32],
+    /// Called with the new states of each step, `[B, S]`, of a recurrent layer, which goes on from
+    /// what it leaves there.
+    pub change: Option<&'a dyn Fn(&mut [f32])>,
+}
+
+impl<'a> From<&'a mut [f32]> for State<'a> {
+    /// A state that nobody changes.
+    fn from(values: &'a mut [f32]) -> Self {
+        Self { values, change: None }
+    }
+}
+
 /// What goes into a layer.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
@@ -289,23 +305,22 @@ impl Layer {
 
     /// Computes the output of a block, to be read with [`Pass::output`].
     ///
-    /// `state: [B, S]` with `S` = [`state_dim`](Self::state_dim) is where the block starts from,
-    /// and receives where it ends.
+    /// `state` is where the block starts from, and receives where it ends.
     pub fn forward(
         &self,
         shape: BlockShape,
         mode: Mode,
         input: Input<'_>,
-        state: &mut [f32],
+        state: State<'_>,
         pass: &mut Pass,
     ) {
         match (self, pass) {
             (Self::Embedding(layer), Pass::Embedding(pass)) => layer.forward(input.ids(), pass),
             (Self::Conv1d(layer), Pass::Conv1d(pass)) => {
-                layer.forward(shape, input.values(), state, pass);
+                layer.forward(shape, input.values(), state.values, pass);
             }
             (Self::TokenConv1d(layer), Pass::TokenConv1d(pass)) => {
-                layer.forward(shape, input.ids(), state, pass);
+                layer.forward(shape, input.ids(), state.values, pass);
             }
             (Self::Gru(layer), Pass::Gru(pass)) => {
                 layer.forward(shape, mode, input.values(), state, pass);
@@ -418,14 +433,16 @@ impl Pass {
         }
     }
 
-    /// The output of a dense layer, to be changed in place.
-    ///
-    /// # Panics
-    /// If the layer is no dense one.
+    /// The output, to be changed in place.
     pub fn output_mut(&mut self) -> &mut [f32] {
         match self {
+            Self::Embedding(pass) => pass.output_mut(),
+            Self::Conv1d(pass) => pass.output_mut(),
+            Self::TokenConv1d(pass) => pass.output_mut(),
+            Self::Gru(pass) => pass.output_mut(),
+            Self::Dropout(pass) => pass.output_mut(),
+            Self::Add(pass) => pass.output_mut(),
             Self::Dense(pass) => pass.output_mut(),
-            pass => panic!("{pass:?} is not the pass of a dense layer"),
         }
     }
 

@@ -52,3 +52,5 @@ pub mod run;
 pub mod checkpoint;
 pub mod train;
 pub mod evaluate;
+// 6 understanding it
+pub mod interpret;

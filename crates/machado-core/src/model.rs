@@ -7,12 +7,14 @@ mod block;
 mod config;
 mod engine;
 mod network;
+mod site;
 mod streams;
 mod summary;
 
 pub use config::{LayerConfig, ModelConfig};
 pub use engine::{Engine, StepKey};
 pub use network::Network;
+pub use site::{Intervene, Intervention, Reach, Site};
 pub use streams::{StreamState, Streams};
 pub use summary::{LayerSummary, summarize};
 

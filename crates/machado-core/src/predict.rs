@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::math::simd::VectorUnit;
-use crate::model::{Model, Streams};
+use crate::model::{Intervention, Model, Streams};
 use crate::sample::{Sampler, likeliest};
 use crate::tokenizer::Tokenizer;
 
@@ -17,23 +17,42 @@ pub struct Candidate {
     pub probability: f64,
 }
 
-/// The `count` likeliest tokens after `prompt`, the likeliest first. An empty prompt is taken as
-/// by [`Generator::new`](crate::generate::Generator::new).
+/// What is asked about a prompt.
+#[derive(Clone, Debug)]
+pub struct PredictConfig {
+    /// How tokens are weighed.
+    pub sampler: Sampler,
+    /// Candidates, at most.
+    pub count: usize,
+    /// What is changed inside the model while it reads.
+    pub interventions: Vec<Intervention>,
+}
+
+impl PredictConfig {
+    /// The `count` likeliest tokens of the model as it is.
+    pub fn new(sampler: &Sampler, count: usize) -> Self {
+        Self { sampler: sampler.clone(), count, interventions: Vec::new() }
+    }
+}
+
+/// The likeliest tokens after `prompt`, the likeliest first. An empty prompt is taken as by
+/// [`Generator::new`](crate::generate::Generator::new).
 ///
 /// # Errors
-/// If a number of the sampler is outside its range.
+/// If a number of the sampler is outside its range, or an intervention does not fit the model.
 pub fn predict(
     model: &Model,
     unit: VectorUnit,
     prompt: &[u32],
-    sampler: &Sampler,
-    count: usize,
+    config: &PredictConfig,
 ) -> Result<Vec<Candidate>> {
-    sampler.check()?;
+    config.sampler.check()?;
     let prompt = &model.tokenizer.begin(prompt)[..];
     let mut streams = Streams::new(model, unit)?;
+    streams.intervene(&config.interventions, model)?;
     streams.read(prompt);
-    Ok(candidates(&model.tokenizer, &sampler.distribution(streams.logits(0), prompt), count))
+    let probabilities = config.sampler.distribution(streams.logits(0), prompt);
+    Ok(candidates(&model.tokenizer, &probabilities, config.count))
 }
 
 /// The `count` likeliest tokens of a distribution, the likeliest first.

@@ -30,6 +30,12 @@ pub enum Purpose {
     WeightDropout = 8,
     /// Which candidates of a GRU are switched off; the index mixes step and row.
     RecurrentDropout = 9,
+    /// First directions of an autoencoder.
+    SaeWeights = 10,
+    /// The order in which an autoencoder sees states.
+    SaeShuffle = 11,
+    /// States with known features.
+    Superposition = 12,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

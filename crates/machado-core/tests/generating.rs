@@ -7,7 +7,7 @@ use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
 use machado_core::mixture::Mixture;
 use machado_core::model::{Model, Streams};
-use machado_core::predict::predict;
+use machado_core::predict::{PredictConfig, predict};
 use machado_core::rng::Purpose;
 use machado_core::sample::Sampler;
 
@@ -29,6 +29,7 @@ fn settings(seed: u64, first: u64) -> GeneratorConfig {
         purpose: Purpose::Generate,
         first,
         mixture: None,
+        interventions: Vec::new(),
     }
 }
 
@@ -118,7 +119,8 @@ fn predictions_are_the_softmax_of_the_logits_in_order() {
     let mut streams = Streams::new(&model, unit).unwrap();
     streams.read(&[2, 5]);
     let expected = reference::softmax(streams.logits(0));
-    let all = predict(&model, unit, &[2, 5], &Sampler::default(), 1000).unwrap();
+    let all =
+        predict(&model, unit, &[2, 5], &PredictConfig::new(&Sampler::default(), 1000)).unwrap();
     assert_eq!(all.len(), model.tokenizer.vocabulary_size());
     assert!(all.is_sorted_by(|a, b| a.probability >= b.probability));
     assert!((all.iter().map(|c| c.probability).sum::<f64>() - 1.0).abs() < 1e-9);
@@ -127,7 +129,10 @@ fn predictions_are_the_softmax_of_the_logits_in_order() {
         assert!((candidate.probability - expected).abs() < 1e-6);
         assert_eq!(candidate.token, model.tokenizer.token(candidate.id));
     }
-    assert_eq!(predict(&model, unit, &[2, 5], &Sampler::default(), 3).unwrap(), all[..3]);
+    assert_eq!(
+        predict(&model, unit, &[2, 5], &PredictConfig::new(&Sampler::default(), 3)).unwrap(),
+        all[..3]
+    );
 }
 
 /// The loss of a text is minus the sum of the log-probabilities of its tokens, one after the other.
@@ -169,16 +174,18 @@ fn what_helps_while_reading_helps() {
     };
     let plain = nats(1, Help::default());
     let counts = || Mixture::new(model.tokenizer.vocabulary_size(), 6).unwrap();
-    let counted = nats(1, Help { mixture: Some(counts()), adapt: None });
+    let counted = nats(1, Help { mixture: Some(counts()), ..Help::default() });
     assert!(counted < 0.7 * plain, "{counted} of {plain}");
-    let adapted = nats(1, Help { mixture: None, adapt: Some(0.3) });
+    let adapted = nats(1, Help { adapt: Some(0.3), ..Help::default() });
     assert!(adapted < 0.97 * plain, "{adapted} of {plain}");
-    let both = |threads| nats(threads, Help { mixture: Some(counts()), adapt: Some(0.3) });
+    let both = |threads| {
+        nats(threads, Help { mixture: Some(counts()), adapt: Some(0.3), ..Help::default() })
+    };
     assert!(both(1) < counted, "{} of {counted}", both(1));
     assert_eq!(both(1), both(2));
     assert_eq!(plain, nats(2, Help::default()));
     // So small a rate changes no weight: the state alone must go on as without learning.
-    let unchanged = nats(1, Help { mixture: None, adapt: Some(1e-30) });
+    let unchanged = nats(1, Help { adapt: Some(1e-30), ..Help::default() });
     assert!((unchanged - plain).abs() < 1e-3, "{unchanged}, not {plain}");
     assert_eq!(nats(1, Help::default()), plain, "the model itself stays as it is");
 }
@@ -187,7 +194,7 @@ fn what_helps_while_reading_helps() {
 fn a_rate_that_breaks_the_weights_is_an_error() {
     let model = model();
     let ids = TokenIds::U32(training_text(&config()).corpus.ids().to_vec()[..400].to_vec());
-    let help = Help { mixture: None, adapt: Some(1e38) };
+    let help = Help { adapt: Some(1e38), ..Help::default() };
     let error = evaluate(&model, &compute(1), &ids, 0..400, help, |_| true).unwrap_err();
     assert!(error.to_string().contains("--learning-rate"), "{error}");
 }

@@ -143,7 +143,13 @@ fn a_gru_with_an_initial_state_gives_keras_outputs() {
         let mut state = pad(&state, units);
         let input = pad(&time_major(&floats(&golden["input"]), channels), channels);
         let block = BlockShape { time, rows };
-        layer.forward(block, Mode::Inference, Input::Values(&input), &mut state, &mut pass);
+        layer.forward(
+            block,
+            Mode::Inference,
+            Input::Values(&input),
+            (&mut state[..]).into(),
+            &mut pass,
+        );
         let expected = time_major(&floats(&golden["output"]), units);
         assert_close(&unpad(pass.output(), units), &expected, TOLERANCE, unit.name());
         assert_close(
@@ -174,7 +180,13 @@ fn the_gru_of_keras_own_tests() {
     let mut state = pad(&[0.0; 9], 3);
     let mut pass = layer.new_pass();
     let block = BlockShape { time: 6, rows: 3 };
-    layer.forward(block, Mode::Inference, Input::Values(&input), &mut state, &mut pass);
+    layer.forward(
+        block,
+        Mode::Inference,
+        Input::Values(&input),
+        (&mut state[..]).into(),
+        &mut pass,
+    );
     let state = unpad(&state, 3);
     for (row, expected) in [0.521_728_9, 0.637_165_9, 0.393_849_64].into_iter().enumerate() {
         assert_close(&state[row * 3..][..3], &[expected; 3], TOLERANCE, "state");

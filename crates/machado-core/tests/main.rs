@@ -14,6 +14,8 @@ mod fast_equals_reference;
 mod training;
 /// Reading text token by token equals reading it at once; texts are the same alone and together.
 mod generating;
+/// Looking at the values of a layer and changing them.
+mod interventions;
 /// Writing together: whatever is done and undone, the state is that of the text.
 mod session;
 /// Words and parts of words: hand examples, what is lost (nothing), what is learnt from where.

@@ -2,7 +2,7 @@ use machado_core::generate::{Generator, GeneratorConfig};
 use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
 use machado_core::model::{Model, Streams};
-use machado_core::predict::predict;
+use machado_core::predict::{PredictConfig, predict};
 use machado_core::rng::Purpose;
 use machado_core::sample::{Bans, Sampler};
 use machado_core::session::{Origin, Session, SessionConfig, Until};
@@ -46,7 +46,7 @@ fn candidates_are_what_predict_says_after_the_same_text() {
         session.pick(4).unwrap();
         let ids: Vec<u32> =
             [3, 1, 2].into_iter().chain(session.chosen().iter().map(|t| t.id)).collect();
-        let expected = predict(&model, unit, &ids, &sampler, 6).unwrap();
+        let expected = predict(&model, unit, &ids, &PredictConfig::new(&sampler, 6)).unwrap();
         assert_eq!(session.candidates(6), expected);
     }
     let picked = session.chosen().iter().all(|token| token.origin == Origin::Picked);
@@ -93,6 +93,7 @@ fn what_the_model_writes_is_what_generate_writes_with_the_same_seed() {
     for sampler in [Sampler::default(), careful.clone()] {
         let config = GeneratorConfig {
             mixture: None,
+            interventions: Vec::new(),
             sampler: sampler.clone(),
             tokens: 120,
             stop: vec![],
@@ -237,7 +238,7 @@ proptest! {
                 [3, 1, 2].into_iter().chain(session.chosen().iter().map(|t| t.id)).collect();
             prop_assert_eq!(session.text(), model.tokenizer.decode(&ids));
             let unit = VectorUnit::detect();
-            let expected = predict(model, unit, &ids, &Sampler::default(), 20).unwrap();
+            let expected = predict(model, unit, &ids, &PredictConfig::new(&Sampler::default(), 20)).unwrap();
             prop_assert_eq!(session.candidates(20), expected);
         }
     }

@@ -5,7 +5,7 @@ use machado_core::generate::{Generator, GeneratorConfig};
 use machado_core::ids::TokenIds;
 use machado_core::math::simd::VectorUnit;
 use machado_core::model::Model;
-use machado_core::predict::predict;
+use machado_core::predict::{PredictConfig, predict};
 use machado_core::rng::Purpose;
 use machado_core::run::{RunConfig, TextConfig};
 use machado_core::sample::Sampler;
@@ -254,6 +254,7 @@ fn bytes_are_given_out_in_whole_characters() {
     model.weights.iter_mut().for_each(|weight| *weight *= 0.1);
     let settings = GeneratorConfig {
         mixture: None,
+        interventions: Vec::new(),
         sampler: Sampler::default(),
         tokens: 300,
         stop: vec![],
@@ -278,7 +279,8 @@ fn candidates_show_bytes_and_spaces() {
     let model = model(TokenizerKind::Bpe);
     let prompt = encode(&model.tokenizer, "a cor");
     let unit = VectorUnit::detect();
-    let all = predict(&model, unit, &prompt, &Sampler::default(), 1000).unwrap();
+    let all =
+        predict(&model, unit, &prompt, &PredictConfig::new(&Sampler::default(), 1000)).unwrap();
     assert_eq!(all.len(), model.tokenizer.vocabulary_size());
     let named = |name: &str| all.iter().any(|candidate| candidate.token == name);
     assert!(named("<0xC3>") && named("a") && named(" do"), "{all:?}");

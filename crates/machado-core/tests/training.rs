@@ -201,6 +201,7 @@ fn samples_are_what_the_model_would_generate() {
     model.tokenizer.encode_piece("a cor ", &mut encoding).unwrap();
     let settings = GeneratorConfig {
         mixture: None,
+        interventions: Vec::new(),
         sampler: machado_core::sample::Sampler { temperature: 0.0, ..Default::default() },
         tokens: config.samples.tokens,
         stop: vec![],

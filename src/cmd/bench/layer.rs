@@ -128,7 +128,8 @@ impl LayerBench {
             block.state.fill(0.0);
             let mode = Mode::Training { seed: 1, step: 1, first_row: 0 };
             let input = Input::Values(&block.input);
-            layer.forward(block.shape, mode, input, &mut block.state, &mut block.pass);
+            let state = (&mut block.state[..]).into();
+            layer.forward(block.shape, mode, input, state, &mut block.pass);
         });
     }
 

@@ -176,6 +176,7 @@ fn generator_config(macs: f64, texts: usize) -> GeneratorConfig {
     let tokens = WRITTEN_MULTIPLY_ADDS / (macs * texts as f64);
     GeneratorConfig {
         mixture: None,
+        interventions: Vec::new(),
         sampler: Sampler::default(),
         tokens: tokens.clamp(WRITTEN.0, WRITTEN.1) as usize,
         stop: Vec::new(),

@@ -42,6 +42,10 @@ impl Pass {
     pub(super) fn output(&self) -> &[f32] {
         &self.output
     }
+
+    pub(super) fn output_mut(&mut self) -> &mut [f32] {
+        &mut self.output
+    }
 }
 
 impl Conv1d {

@@ -1,7 +1,7 @@
 //! The gated recurrent unit.
 
 use super::factors::Factors;
-use super::{BlockShape, DropoutPer, Mode, Piece, Stripe};
+use super::{BlockShape, DropoutPer, Mode, Piece, State, Stripe};
 use crate::math::buffer::Buffer;
 use crate::math::gru::{GruWeights, States};
 use crate::math::matmul::padded;
@@ -46,6 +46,10 @@ pub struct Pass {
 impl Pass {
     pub(super) fn output(&self) -> &[f32] {
         &self.states[self.step..]
+    }
+
+    pub(super) fn output_mut(&mut self) -> &mut [f32] {
+        &mut self.states[self.step..]
     }
 }
 
@@ -94,13 +98,13 @@ impl Gru {
         padded(self.units)
     }
 
-    /// `input: [T, B, C]` to outputs `[T, B, H]`; `state: [B, H]`.
+    /// `input: [T, B, C]` to outputs `[T, B, H]`; the state is `[B, H]`.
     pub(super) fn forward(
         &self,
         shape: BlockShape,
         mode: Mode,
         input: &[f32],
-        state: &mut [f32],
+        state: State<'_>,
         pass: &mut Pass,
     ) {
         let step = shape.rows * padded(self.units);
@@ -111,15 +115,18 @@ impl Gru {
         pass.states.resize((1 + shape.time) * step);
         pass.gates.resize((shape.time.max(1) - 1) * kept + gates_len);
         self.recurrent_dropout.draw(shape, mode, self.units, DropoutPer::Step, &mut pass.factors);
-        pass.states[..step].copy_from_slice(state);
+        pass.states[..step].copy_from_slice(state.values);
         for (t, input) in input.chunks_exact(input.len() / shape.time).enumerate() {
             let (before, after) = pass.states.split_at_mut((t + 1) * step);
             let gates = &mut pass.gates[t * kept..][..gates_len];
             let factors = factors_of(&pass.factors, t, step);
             let before = States { values: &before[t * step..], factors };
             self.weights.forward(input, before, gates, &mut after[..step]);
+            if let Some(change) = state.change {
+                change(&mut after[..step]);
+            }
         }
-        state.copy_from_slice(&pass.states[shape.time * step..]);
+        state.values.copy_from_slice(&pass.states[shape.time * step..]);
     }
 
     pub(super) fn backward(

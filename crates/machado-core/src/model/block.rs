@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use super::network::Network;
+use super::site::{Intervention, Reach};
 use crate::data::{Batch, Start, Target};
-use crate::layers::{BlockShape, Input, Layer, Mode, Pass, Piece};
+use crate::layers::{BlockShape, Input, Layer, Mode, Pass, Piece, State};
 use crate::math::buffer::Buffer;
+use crate::math::matmul::padded;
 use crate::math::simd::VectorUnit;
 use crate::math::softmax::{Leave, LossSum, softmax_cross_entropy};
 
@@ -106,13 +108,36 @@ impl Block {
     }
 
     /// Computes the logits.
-    pub(super) fn forward(&mut self, network: &Network, mode: Mode) {
+    pub(super) fn forward(
+        &mut self,
+        network: &Network,
+        mode: Mode,
+        interventions: &[Intervention],
+    ) {
         for (i, layer) in network.layers().iter().enumerate() {
             let head = self.steps_of(network, i);
             let (before, rest) = self.passes.split_at_mut(i);
             let (input, shape) = layer_input(layer, before, &self.ids, self.shape, head);
-            layer.forward(shape, mode, input, &mut self.states[i], &mut rest[0]);
+            let width = padded(layer.output_dim());
+            let reaching = |reach: Reach| {
+                let here =
+                    move |it: &&Intervention| it.reach == reach && network.number_of(&it.site) == i;
+                interventions.iter().filter(here)
+            };
+            let of_state = |values: &mut [f32]| {
+                reaching(Reach::State).for_each(|it| it.apply(values, width));
+            };
+            let changes_state = reaching(Reach::State).next().is_some();
+            let change = changes_state.then_some(&of_state as &dyn Fn(&mut [f32]));
+            let state = State { values: &mut self.states[i], change };
+            layer.forward(shape, mode, input, state, &mut rest[0]);
+            reaching(Reach::Output).for_each(|it| it.apply(rest[0].output_mut(), width));
         }
+    }
+
+    /// What layer `i` has computed, `[T, B, C]` padded.
+    pub(super) fn output(&self, i: usize) -> &[f32] {
+        self.passes[i].output()
     }
 
     /// The logits, `[T, B, V]` padded, or `[1, B, V]` for the last step only.

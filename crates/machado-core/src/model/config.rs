@@ -182,7 +182,7 @@ impl ModelConfig {
     }
 
     /// Outputs of layer number `i`, which is not the last one.
-    fn width(&self, i: usize) -> usize {
+    pub(super) fn width(&self, i: usize) -> usize {
         match self.layers[i] {
             LayerConfig::Embedding { output_dim } => output_dim,
             LayerConfig::Conv1d { filters, .. } => filters,

@@ -7,6 +7,7 @@
 use super::block::Block;
 use super::config::ModelConfig;
 use super::network::Network;
+use super::site::{Intervention, Site};
 use crate::data::{Batch, Target};
 use crate::error::Result;
 use crate::layers::{Layer, Mode, Piece, cut_rows};
@@ -32,6 +33,7 @@ pub struct Engine {
     blocks: Vec<Block>,
     /// The pieces in which gradients are summed.
     pieces: Vec<Piece>,
+    interventions: Vec<Intervention>,
 }
 
 impl Engine {
@@ -41,7 +43,8 @@ impl Engine {
     /// If the layers do not fit together.
     pub fn new(config: &ModelConfig, vocabulary_size: usize, compute: Compute) -> Result<Self> {
         let network = Network::new(config, vocabulary_size, compute.unit())?;
-        Ok(Self { network, compute, blocks: Vec::new(), pieces: Vec::new() })
+        let (blocks, pieces, interventions) = Default::default();
+        Ok(Self { network, compute, blocks, pieces, interventions })
     }
 
     /// Takes over the values of all weights.
@@ -65,7 +68,8 @@ impl Engine {
         let leave = Leave::Gradient { scale: 1.0 / positions as f32 };
         let loss = self.each_block(batch, target, |block, network, first_row, unit| {
             let first_row = first_row as u64;
-            block.forward(network, Mode::Training { seed: key.seed, step: key.step, first_row });
+            let mode = Mode::Training { seed: key.seed, step: key.step, first_row };
+            block.forward(network, mode, &[]);
             block.compare(network, unit, leave);
             block.backward(network);
         });
@@ -79,10 +83,31 @@ impl Engine {
     }
 
     fn evaluate_and_leave(&mut self, batch: &Batch, target: Target, leave: Leave) -> LossSum {
-        self.each_block(batch, target, |block, network, _, unit| {
-            block.forward(network, Mode::Inference);
+        let interventions = std::mem::take(&mut self.interventions);
+        let loss = self.each_block(batch, target, |block, network, _, unit| {
+            block.forward(network, Mode::Inference, &interventions);
             block.compare(network, unit, leave);
-        })
+        });
+        self.interventions = interventions;
+        loss
+    }
+
+    /// Changes something inside the model whenever it is evaluated; learning knows nothing of it.
+    pub fn intervene(&mut self, interventions: Vec<Intervention>) {
+        self.interventions = interventions;
+    }
+
+    /// Calls `visit` with row, time step and values `[dim]` for each position of the last batch.
+    pub fn outputs(&self, site: &Site, mut visit: impl FnMut(usize, usize, &[f32])) {
+        let width = padded(site.dim);
+        for block in &self.blocks {
+            let rows = block.rows();
+            let output = block.output(self.network.number_of(site));
+            for (position, values) in output.chunks_exact(width).enumerate() {
+                let (t, row) = (position / rows.len(), rows.start + position % rows.len());
+                visit(row, t, &values[..site.dim]);
+            }
+        }
     }
 
     /// The probabilities of a batch, `[B, T, V]`.

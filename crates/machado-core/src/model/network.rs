@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::config::{LayerConfig, ModelConfig};
+use super::site::Site;
 use crate::error::Result;
 use crate::layers::{Add, Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece, TokenConv1d};
 use crate::math::buffer::Buffer;
@@ -18,6 +19,8 @@ pub struct Network {
     weights_len: Vec<usize>,
     weight_dropout: Vec<(Range<usize>, f64)>,
     vocabulary_size: usize,
+    /// Layers of the config that became part of the next one.
+    joined: usize,
 }
 
 impl Network {
@@ -33,12 +36,14 @@ impl Network {
                 specs.push(ParameterSpec { name: format!("{name}/{}", spec.name), ..spec });
             }
         }
+        let count = stack.len();
         let layers = join_look_ups(stack, vocabulary_size, unit);
+        let joined = count - layers.len();
         let table = ParameterTable::new(specs);
         let size = |layer: &Layer| layer.parameters().iter().map(ParameterSpec::size).sum();
         let weights_len = layers.iter().map(size).collect();
         let weight_dropout = weight_dropout(config, &table);
-        Ok(Self { layers, table, weights_len, weight_dropout, vocabulary_size })
+        Ok(Self { layers, table, weights_len, weight_dropout, vocabulary_size, joined })
     }
 
     /// Takes over the values of all weights.
@@ -63,6 +68,12 @@ impl Network {
     /// The layers in their order, some of them joined into one.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The layers' own number of the layer at a place in the config; a site's layer is never joined
+    /// with one after it.
+    pub(super) fn number_of(&self, site: &Site) -> usize {
+        site.place() - self.joined
     }
 
     /// Multiply-adds per token on the way forward; the way back takes twice as many.

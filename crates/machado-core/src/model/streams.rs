@@ -3,6 +3,7 @@
 use super::Model;
 use super::block::Block;
 use super::network::Network;
+use super::site::Intervention;
 use crate::error::Result;
 use crate::layers::Mode;
 use crate::math::buffer::Buffer;
@@ -18,6 +19,7 @@ pub struct Streams {
     network: Network,
     block: Block,
     rows: usize,
+    interventions: Vec<Intervention>,
 }
 
 /// What the layers remember of the text read so far: enough to go on from there.
@@ -33,7 +35,17 @@ impl Streams {
         let mut network = Network::new(&model.config, model.tokenizer.vocabulary_size(), unit)?;
         network.load(&model.weights);
         let block = Block::new(&network);
-        Ok(Self { network, block, rows: 1 })
+        Ok(Self { network, block, rows: 1, interventions: Vec::new() })
+    }
+
+    /// From now on something is changed inside the model while it reads.
+    ///
+    /// # Errors
+    /// If an intervention does not fit the model.
+    pub fn intervene(&mut self, interventions: &[Intervention], model: &Model) -> Result<()> {
+        interventions.iter().try_for_each(|intervention| intervention.check(&model.config))?;
+        self.interventions = interventions.to_vec();
+        Ok(())
     }
 
     /// Goes on with `rows` copies of the text read so far.
@@ -62,7 +74,7 @@ impl Streams {
         // A long prompt in pieces: the state goes on, so they change nothing but memory.
         for piece in ids.chunks(STEPS_AT_A_TIME * self.rows) {
             self.block.set_ids(&self.network, piece, self.rows);
-            self.block.forward(&self.network, Mode::Inference);
+            self.block.forward(&self.network, Mode::Inference, &self.interventions);
         }
     }
 

@@ -464,6 +464,7 @@ impl Trainer {
         for (place, &temperature) in samples.temperatures.iter().enumerate() {
             let config = GeneratorConfig {
                 mixture: None,
+                interventions: Vec::new(),
                 sampler: Sampler { temperature, ..Sampler::default() },
                 tokens: samples.tokens,
                 stop: Vec::new(),

@@ -1,0 +1,20 @@
+//! Understanding a model: which concepts its states hold, and what they do.
+//!
+//! ```text
+//! model + text ─harvest─► states [d_in] ─shuffle, sae_train─► Sae ─► codes [d_sae], sparse
+//! ```
+//!
+//! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
+//! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
+
+mod harvest;
+mod sae;
+mod sae_train;
+mod shuffle;
+mod superposition;
+
+pub use harvest::{Harvest, Moments};
+pub use sae::{Active, Sae, SaeEncoder, SaeWeights};
+pub use sae_train::{Architecture, SaeConfig, SaeStep, SaeTrainer, Scaling};
+pub use shuffle::ShuffleBuffer;
+pub use superposition::{Recovery, Superposition};
