@@ -1,6 +1,7 @@
 //! The command line: every flag with its meaning, unit and default.
 
 mod parsers;
+mod sae;
 mod seeing;
 mod training;
 mod writing;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
 use self::parsers::{at_least_one, one_to, parse_unknown};
+pub use self::sae::{ArchitectureArg, InsideArgs, SaeCommand, SaeSelftestArgs, SaeTrainArgs};
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
 };
@@ -63,6 +65,9 @@ pub enum Command {
     Info(InfoArgs),
     /// Draw the curves of a run as SVG and PNG
     Plot(PlotArgs),
+    /// Find the features that a model thinks in: train and look at sparse autoencoders
+    #[command(subcommand)]
+    Sae(SaeCommand),
     /// Measure how fast this machine trains, evaluates and writes
     ///
     /// Without --preset or --config it is the tutorial's model that is measured. Each figure is the median of many repetitions. The share of the peak compares the products

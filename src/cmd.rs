@@ -8,6 +8,7 @@ mod generate;
 mod info;
 mod plot;
 mod predict;
+mod sae;
 mod train;
 mod write;
 
@@ -28,6 +29,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Decode(args) => decode::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Plot(args) => plot::run(&args),
+        Command::Sae(command) => sae::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

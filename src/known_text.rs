@@ -98,6 +98,23 @@ impl KnownText {
     }
 }
 
+/// Of a text that has no parts, the share that is learnt from.
+const STUDIED: f64 = 0.9;
+
+impl KnownText {
+    /// What to learn from and what to hold out: the training and validation parts, where this is the
+    /// text that the model was trained on, else the first nine tenths and the rest.
+    pub fn parts_or_shares(&self, loaded: &LoadedModel) -> [Range<usize>; 2] {
+        let parts = self
+            .part(loaded, PartArg::Train)
+            .and_then(|train| Ok([train, self.part(loaded, PartArg::Validation)?]));
+        parts.unwrap_or_else(|_| {
+            let cut = (STUDIED * self.ids.len() as f64) as usize;
+            [0..cut, cut..self.ids.len()]
+        })
+    }
+}
+
 /// Tokens of the validation part that show whom to believe.
 const PRACTICE: usize = 4096;
 

@@ -16,6 +16,7 @@ mod plot;
 mod presets;
 mod progress;
 mod run_folder;
+mod sae_folder;
 mod say;
 mod shell;
 mod texts;

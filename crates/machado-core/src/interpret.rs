@@ -8,13 +8,19 @@
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
 mod harvest;
+mod measure;
 mod sae;
 mod sae_train;
 mod shuffle;
+mod steer;
 mod superposition;
+mod train_on_text;
 
 pub use harvest::{Harvest, Moments};
+pub use measure::{SaeMeasure, SaeMeter};
 pub use sae::{Active, Sae, SaeEncoder, SaeWeights};
 pub use sae_train::{Architecture, SaeConfig, SaeStep, SaeTrainer, Scaling};
 pub use shuffle::ShuffleBuffer;
+pub use steer::{Handle, Push, Replace, Splice, Steering};
 pub use superposition::{Recovery, Superposition};
+pub use train_on_text::Reading;

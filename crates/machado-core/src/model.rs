@@ -21,6 +21,7 @@ pub use summary::{LayerSummary, summarize};
 use crate::error::Result;
 use crate::math::simd::VectorUnit;
 use crate::params::ParameterTable;
+use crate::rng::mix;
 use crate::tokenizer::Tokenizer;
 
 /// A config, the tokenizer that gives its ids, and its weights.
@@ -42,6 +43,11 @@ impl Model {
     pub fn new(config: ModelConfig, tokenizer: Tokenizer, seed: u64) -> Result<Self> {
         let table = parameters(&config, tokenizer.vocabulary_size())?;
         Ok(Self { config, tokenizer, weights: table.initial_values(seed) })
+    }
+
+    /// A number that another model's weights do not have.
+    pub fn fingerprint(&self) -> u64 {
+        self.weights.iter().fold(0, |sum, weight| mix(sum ^ u64::from(weight.to_bits())))
     }
 
     /// The table of its weights.

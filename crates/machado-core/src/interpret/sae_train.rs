@@ -19,6 +19,7 @@ mod gradient;
 
 use self::chunk::Chunk;
 use self::gradient::Gradient;
+use super::harvest::Moments;
 use super::sae::{Sae, SaeWeights};
 use crate::error::{Error, Result};
 use crate::math::buffer::Buffer;
@@ -131,6 +132,25 @@ pub struct Scaling {
     pub mean: Vec<f32>,
     /// The factor.
     pub factor: f32,
+}
+
+impl Scaling {
+    /// For states like these, `[N, d_in]`.
+    pub fn of(states: &[f32], d_in: usize) -> Self {
+        let mut moments = Moments::empty(d_in);
+        states.chunks_exact(d_in).for_each(|state| moments.add(state));
+        Self::from(&moments)
+    }
+}
+
+impl From<&Moments> for Scaling {
+    fn from(moments: &Moments) -> Self {
+        let per_value = moments.total_variance() / moments.mean.len() as f64;
+        Self {
+            mean: moments.mean.iter().map(|&mean| mean as f32).collect(),
+            factor: (1.0 / per_value.max(1e-12).sqrt()) as f32,
+        }
+    }
 }
 
 /// What came of a step, before its changes.

@@ -1,0 +1,35 @@
+//! The files of other tools: bytes in, bytes out. Nothing here opens a file.
+//!
+//! - [`saelens`]: sparse autoencoders, as SAELens keeps them.
+
+pub mod saelens;
+
+/// What can be wrong with a file of another tool.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file is damaged, or of a kind that is not known.
+    #[error("{file}: {problem}")]
+    Format {
+        /// Its name.
+        file: &'static str,
+        /// What was expected and what came.
+        problem: String,
+    },
+
+    /// JSON that is none, or lacks something.
+    #[error("{file}")]
+    Json {
+        /// Its name.
+        file: &'static str,
+        /// What is wrong and where.
+        source: serde_json::Error,
+    },
+
+    /// What was read makes no sense to machado.
+    #[error(transparent)]
+    Core(#[from] machado_core::error::Error),
+}
+
+/// The result of everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

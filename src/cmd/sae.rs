@@ -1,0 +1,15 @@
+//! `machado sae`: sparse autoencoders, one file a command.
+
+mod selftest;
+mod train;
+
+use anyhow::Result;
+
+use crate::cli::SaeCommand;
+
+pub(super) fn run(command: &SaeCommand) -> Result<()> {
+    match command {
+        SaeCommand::Train(args) => train::run(args),
+        SaeCommand::Selftest(args) => selftest::run(args),
+    }
+}

@@ -1,0 +1,77 @@
+//! The folder of an autoencoder: SAELens' two files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use machado_core::interpret::Sae;
+use machado_core::model::Model;
+use machado_interop::saelens::{self, SaeFacts, SaeFiles};
+
+use crate::files;
+
+/// The name of the folder beside a model.
+pub const NAME: &str = "sae";
+
+/// Where the autoencoder of a model lies: beside the model file, or in the folder of the run; for the
+/// model inside the program, where the program was started.
+pub fn beside(run: Option<&Path>) -> PathBuf {
+    match run {
+        Some(path) if path.is_dir() => path.join(NAME),
+        Some(path) => path.with_file_name(NAME),
+        None => PathBuf::from(NAME),
+    }
+}
+
+/// Saves an autoencoder.
+pub fn write(folder: &Path, sae: &Sae, facts: &SaeFacts) -> Result<()> {
+    let files = saelens::write(sae, facts)?;
+    files::create_folder(folder)?;
+    // The config last: without it a folder is none of an autoencoder.
+    files::write(&folder.join(saelens::WEIGHTS), &files.weights)?;
+    files::write(&folder.join(saelens::CONFIG), &files.config)
+}
+
+/// An autoencoder, and what is known of it.
+#[derive(Debug)]
+pub struct LoadedSae {
+    /// The autoencoder.
+    pub sae: Sae,
+    /// What is known of it.
+    pub facts: SaeFacts,
+}
+
+/// Reads the autoencoder of a model.
+pub fn read(folder: &Path, model: &Model) -> Result<LoadedSae> {
+    if !folder.join(saelens::CONFIG).exists() {
+        bail!(
+            "there is no autoencoder in {} ({} is missing)\n\
+             hint: train one with `machado sae train`",
+            folder.display(),
+            saelens::CONFIG
+        );
+    }
+    let read = |name| files::read(&folder.join(name));
+    let saved = SaeFiles { config: read(saelens::CONFIG)?, weights: read(saelens::WEIGHTS)? };
+    let context = || format!("in {}", folder.display());
+    let (sae, facts) = saelens::read(&saved).with_context(context)?;
+    let Some(facts) = facts else {
+        bail!(
+            "the autoencoder in {} was not made by machado, so its site and the strength of its \
+             features are not known\nhint: train one with `machado sae train`",
+            folder.display()
+        );
+    };
+    if facts.model_fingerprint != fingerprint(model) {
+        bail!(
+            "the autoencoder in {} was trained on another model than this one\n\
+             hint: train it again with `machado sae train`, or name the model that it belongs to",
+            folder.display()
+        );
+    }
+    Ok(LoadedSae { sae, facts })
+}
+
+/// The fingerprint of a model as it stands in the facts.
+pub fn fingerprint(model: &Model) -> String {
+    format!("{:016x}", model.fingerprint())
+}
