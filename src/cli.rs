@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
 use self::parsers::{at_least_one, one_to, parse_unknown};
-pub use self::sae::{ArchitectureArg, InsideArgs, SaeCommand, SaeSelftestArgs, SaeTrainArgs};
+pub use self::sae::{ArchitectureArg, SaeCommand, SaeEvaluateArgs, SaeSelftestArgs, SaeTrainArgs};
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
 };

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ComputeArgs;
 use super::parsers::*;
+use super::{ComputeArgs, PartArg};
 
 /// The commands about sparse autoencoders.
 #[derive(Debug, Subcommand)]
@@ -14,6 +14,9 @@ pub enum SaeCommand {
     ///
     /// It is saved in the folder "sae" of the run, in SAELens' format.
     Train(SaeTrainArgs),
+    /// Measure how much of a model's states an autoencoder keeps, and what it costs the model to think
+    /// in features alone
+    Evaluate(SaeEvaluateArgs),
     /// See whether the training finds features that are known, on this machine
     ///
     /// States are made of 128 random directions in 64 dimensions, four of them at a time (toy
@@ -98,6 +101,30 @@ pub struct SaeTrainArgs {
     pub out: Option<PathBuf>,
 
     /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// Threads.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// `machado sae evaluate`.
+#[derive(Debug, Args)]
+pub struct SaeEvaluateArgs {
+    /// Model and text.
+    #[command(flatten)]
+    pub inside: InsideArgs,
+
+    /// The folder of the autoencoder [default: the folder "sae" of the run]
+    #[arg(long, value_name = "DIR")]
+    pub sae: Option<PathBuf>,
+
+    /// The part of the text to measure on [default: validation]
+    #[arg(long, value_enum)]
+    pub part: Option<PartArg>,
+
+    /// Print JSON: explained_variance, l0, recovered_output, recovered_state and more
     #[arg(long)]
     pub json: bool,
 

@@ -1,5 +1,6 @@
 //! `machado sae`: sparse autoencoders, one file a command.
 
+mod evaluate;
 mod selftest;
 mod train;
 
@@ -10,6 +11,7 @@ use crate::cli::SaeCommand;
 pub(super) fn run(command: &SaeCommand) -> Result<()> {
     match command {
         SaeCommand::Train(args) => train::run(args),
+        SaeCommand::Evaluate(args) => evaluate::run(args),
         SaeCommand::Selftest(args) => selftest::run(args),
     }
 }

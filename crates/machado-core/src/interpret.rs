@@ -9,6 +9,7 @@
 
 mod harvest;
 mod measure;
+mod recovered;
 mod sae;
 mod sae_train;
 mod shuffle;
@@ -19,6 +20,7 @@ mod train_on_text;
 
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
+pub use recovered::LossRecovered;
 pub use sae::{Active, Sae, SaeEncoder, SaeWeights};
 pub use sae_train::{Architecture, SaeConfig, SaeStep, SaeTrainer, Scaling};
 pub use shuffle::ShuffleBuffer;

@@ -6,7 +6,7 @@ use crate::data::{Batch, Start, Target};
 use crate::error::{Error, Result};
 use crate::ids::TokenIds;
 use crate::math::threads::Compute;
-use crate::model::{Engine, Model, Site};
+use crate::model::{Engine, Intervention, Model, Site};
 
 /// Parts of a text that are read side by side.
 const LANES: usize = 64;
@@ -76,8 +76,40 @@ impl<'a> Harvest<'a> {
     /// Reads on, and calls `visit` with the place in the text of some tokens and the values after
     /// each, `[dim]`. Returns false when all has been given.
     pub fn read(&mut self, mut visit: impl FnMut(usize, &[f32])) -> bool {
+        let Some((batch, step)) = self.next_batch() else { return false };
+        self.engine.evaluate(&batch, Target::All);
+        let lanes = &self.lanes;
+        self.engine.outputs(&self.site, |row, t, values| {
+            let place = lanes[row].first + step + t;
+            if lanes[row].own.contains(&place) {
+                visit(place, values);
+            }
+        });
+        true
+    }
+
+    /// Reads on, and calls `visit` with the place of some tokens and how much the token after each
+    /// surprised the model, in nats. Returns false when all has been given.
+    pub fn read_nats(&mut self, mut visit: impl FnMut(usize, f64)) -> bool {
+        let Some((batch, step)) = self.next_batch() else { return false };
+        let probabilities = self.engine.probabilities(&batch);
+        let rows = probabilities.chunks_exact(probabilities.len() / batch.tokens());
+        for (position, probabilities) in rows.enumerate() {
+            let (row, t) = (position / batch.time, position % batch.time);
+            let place = self.lanes[row].first + step + t;
+            // The last token has none after it.
+            if self.lanes[row].own.contains(&place) && place + 1 < self.ids.len() {
+                let next = batch.row(row)[t + 1] as usize;
+                visit(place, -f64::from(probabilities[next].max(f32::MIN_POSITIVE)).ln());
+            }
+        }
+        true
+    }
+
+    /// The next tokens of all parts, and how many each had read before.
+    fn next_batch(&mut self) -> Option<(Batch, usize)> {
         if self.step >= self.steps {
-            return false;
+            return None;
         }
         let time = STEPS.min(self.steps - self.step);
         let start = if self.step == 0 { Start::Fresh } else { Start::Carried };
@@ -89,17 +121,19 @@ impl<'a> Harvest<'a> {
             // A part at the end of the text has nothing more to read.
             windows.extend(std::iter::repeat_n(0, time + 1 - (to - from)));
         }
-        let batch = Batch { windows, rows: self.lanes.len(), time, start };
-        self.engine.evaluate(&batch, Target::All);
-        let (lanes, step) = (&self.lanes, self.step);
-        self.engine.outputs(&self.site, |row, t, values| {
-            let place = lanes[row].first + step + t;
-            if lanes[row].own.contains(&place) {
-                visit(place, values);
-            }
-        });
+        let step = self.step;
         self.step += time;
-        true
+        Some((Batch { windows, rows: self.lanes.len(), time, start }, step))
+    }
+
+    /// Changes something inside the model while it reads.
+    ///
+    /// # Errors
+    /// If an intervention does not fit the model.
+    pub fn intervene(&mut self, interventions: &[Intervention], model: &Model) -> Result<()> {
+        interventions.iter().try_for_each(|intervention| intervention.check(&model.config))?;
+        self.engine.intervene(interventions.to_vec());
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use super::shuffle::ShuffleBuffer;
 use crate::error::Result;
 use crate::ids::TokenIds;
 use crate::math::threads::Compute;
-use crate::model::{Model, Site};
+use crate::model::{Intervention, Model, Site};
 
 /// States out of which batches are drawn.
 const SHUFFLED: usize = 1 << 16;
@@ -54,6 +54,22 @@ impl<'a> Reading<'a> {
         let mut moments = Moments::empty(self.site.dim);
         self.for_each(range, |_, values| moments.add(values))?;
         Ok(moments)
+    }
+
+    /// Nats per token of a range, of which the first token is not counted, with something changed
+    /// inside the model.
+    ///
+    /// # Errors
+    /// As [`for_each`](Self::for_each), or if an intervention does not fit the model.
+    pub fn nats(&self, range: Range<usize>, interventions: &[Intervention]) -> Result<f64> {
+        let mut harvest = self.harvest(range)?;
+        harvest.intervene(interventions, self.model)?;
+        let (mut sum, mut count) = (0.0, 0u64);
+        while harvest.read_nats(|_, nats| {
+            sum += nats;
+            count += 1;
+        }) {}
+        Ok(sum / count.max(1) as f64)
     }
 
     /// What an autoencoder makes of a range.

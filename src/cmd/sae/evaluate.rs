@@ -1,0 +1,107 @@
+//! `machado sae evaluate`: how much of a model's states an autoencoder keeps.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::Result;
+use machado_core::interpret::{LossRecovered, Moments, Reading, SaeMeasure};
+use machado_core::model::Site;
+use machado_core::tokenizer::UnknownPolicy;
+use serde_json::{Value, json};
+
+use crate::cli::SaeEvaluateArgs;
+use crate::known_text::KnownText;
+use crate::models;
+use crate::number::grouped;
+use crate::sae_folder::{self, LoadedSae};
+use crate::say::say;
+
+pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
+    let loaded = models::load_path(args.inside.run.as_deref())?;
+    let compute = crate::cmd::compute(&args.compute)?;
+    let model = &loaded.file.model;
+    let folder = args.sae.clone().unwrap_or_else(|| sae_folder::beside(args.inside.run.as_deref()));
+    let LoadedSae { sae, facts } = sae_folder::read(&folder, model)?;
+    let site = Site::new(&model.config, &facts.site)?;
+    let text = KnownText::read(&loaded, &args.inside.text, UnknownPolicy::Skip)?;
+    let range = match args.part {
+        Some(part) => text.part(&loaded, part)?,
+        None => text.parts_or_shares(&loaded)[1].clone(),
+    };
+    say(&format!("site        {}, {} tokens", site.name, grouped(range.len() as u64)));
+    let reading = Reading { model, compute: &compute, site: &site, ids: &text.ids };
+    let moments = reading.moments(range.clone())?;
+    let measure = reading.measure(&sae, range.clone())?;
+    let recovered = LossRecovered::measure(&reading, &Arc::new(sae), &moments.mean, range)?;
+    let report = Report { moments: &moments, measure: &measure, recovered };
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", report.as_json())?;
+    } else {
+        write!(out, "{}", report.as_text())?;
+    }
+    Ok(())
+}
+
+struct Report<'a> {
+    moments: &'a Moments,
+    measure: &'a SaeMeasure,
+    recovered: LossRecovered,
+}
+
+impl Report<'_> {
+    fn as_json(&self) -> Value {
+        let (measure, recovered) = (self.measure, self.recovered);
+        let d_sae = measure.active_positions.len() as f64;
+        json!({
+            "explained_variance": measure.explained_variance,
+            "l0": measure.l0,
+            "l1": measure.l1,
+            "length_ratio": measure.length_ratio,
+            "silent": measure.dead() as f64 / d_sae,
+            "dense": measure.dense() as f64 / d_sae,
+            "mean_to_deviation": self.moments.mean_to_deviation(),
+            "loss_nats": {
+                "clean": recovered.clean,
+                "output": recovered.output,
+                "state": recovered.state,
+                "mean": recovered.mean,
+                "zero": recovered.zero,
+            },
+            "recovered_output": recovered.score(recovered.output),
+            "recovered_state": recovered.state.map(|nats| recovered.score(nats)),
+            "tokens": measure.positions,
+        })
+    }
+
+    fn as_text(&self) -> String {
+        let (measure, recovered) = (self.measure, self.recovered);
+        let d_sae = measure.active_positions.len();
+        let line = |what: &str, nats: f64| {
+            let score = recovered.score(nats);
+            format!("  {what:<34}{nats:.4}      {score:.4}\n")
+        };
+        let mut text = format!(
+            "explained variance  {:.4}\n\
+             features a state    {:.2}\n\
+             length ratio        {:.3} (1: nothing shrunk)\n\
+             silent here         {} of {} features\n\
+             dense               {} features active on more than a tenth of the tokens\n\n\
+             nats per token with each state replaced       share recovered\n",
+            measure.explained_variance,
+            measure.l0,
+            measure.length_ratio,
+            grouped(measure.dead() as u64),
+            grouped(d_sae as u64),
+            measure.dense(),
+        );
+        text += &line("by itself", recovered.clean);
+        text += &line("by the features, for the read-out", recovered.output);
+        if let Some(nats) = recovered.state {
+            text += &line("by the features, in the recurrence", nats);
+        }
+        text += &line("by the mean state", recovered.mean);
+        text += &line("by zeros", recovered.zero);
+        text
+    }
+}
