@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use machado_core::layers::Activation;
 use machado_core::model::LayerConfig;
+use machado_core::optimizer::OptimizerConfig;
 use machado_core::run::RunConfig;
 
 use crate::cli::{Length, Settings, UsageError};
@@ -29,6 +30,7 @@ pub fn resolve(settings: &Settings, length: &Length) -> Result<RunConfig> {
         None => by_name(settings.preset.as_deref().unwrap_or(DEFAULT))?,
     };
     apply_settings(&mut config, settings);
+    apply_weight_decay(&mut config, settings)?;
     apply_length(&mut config, length);
     Ok(config)
 }
@@ -100,6 +102,20 @@ fn apply_settings(config: &mut RunConfig, settings: &Settings) {
     apply_layer_settings(&mut config.model.layers, settings);
 }
 
+/// Only one optimizer knows weight decay.
+fn apply_weight_decay(config: &mut RunConfig, settings: &Settings) -> Result<()> {
+    match (settings.weight_decay, &mut config.training.optimizer) {
+        (Some(decay), OptimizerConfig::AdamW { weight_decay, .. }) => *weight_decay = decay,
+        (Some(_), other) => bail!(UsageError(format!(
+            "--weight-decay is for the optimizer adamw, and this run has {}\n\
+             hint: add --optimizer adamw",
+            other.name()
+        ))),
+        (None, _) => {}
+    }
+    Ok(())
+}
+
 fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
     for layer in layers.iter_mut() {
         match layer {
@@ -109,11 +125,7 @@ fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
             LayerConfig::Conv1d { filters, .. } => {
                 *filters = settings.filters.unwrap_or(*filters);
             }
-            LayerConfig::Gru { units, weight_dropout, recurrent_dropout } => {
-                *units = settings.units.unwrap_or(*units);
-                *weight_dropout = settings.weight_dropout.unwrap_or(*weight_dropout);
-                *recurrent_dropout = settings.recurrent_dropout.unwrap_or(*recurrent_dropout);
-            }
+            LayerConfig::Gru { units } => *units = settings.units.unwrap_or(*units),
             LayerConfig::Dropout { .. } | LayerConfig::Add { .. } | LayerConfig::Dense { .. } => {}
         }
     }

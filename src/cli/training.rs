@@ -139,18 +139,13 @@ pub struct Settings {
     #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
     pub dropout: Option<f64>,
 
-    /// Share of each GRU's recurrent weights switched off in each step of the training
-    #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
-    pub weight_dropout: Option<f64>,
-
-    /// Share of what each GRU would take up at a step that is switched off while training; what it
-    /// remembers stays
-    #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
-    pub recurrent_dropout: Option<f64>,
-
     /// From gradients to weights: nadam, adam, adamw or sgd
     #[arg(long, value_parser = parse_optimizer, value_name = "NAME", help_heading = "Learning")]
     pub optimizer: Option<OptimizerConfig>,
+
+    /// Share of each weight taken off in a step, times the learning rate (adamw)
+    #[arg(long, value_name = "DECAY", value_parser = zero_or_more, help_heading = "Learning")]
+    pub weight_decay: Option<f64>,
 
     /// The learning rate, at its highest
     #[arg(long, value_name = "RATE", value_parser = positive, help_heading = "Learning")]

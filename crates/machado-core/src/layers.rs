@@ -18,7 +18,6 @@ mod conv1d;
 mod dense;
 mod dropout;
 mod embedding;
-mod factors;
 mod gru;
 mod token_conv1d;
 
@@ -273,7 +272,7 @@ impl Layer {
             | Self::Add(_)
             | Self::Dense(_) => 2 * padded(self.output_dim()),
             Self::Conv1d(layer) => 2 * padded(layer.output_dim()) + 2 * padded(layer.input_dim()),
-            Self::Gru(layer) => 6 * padded(layer.output_dim()),
+            Self::Gru(layer) => 5 * padded(layer.output_dim()),
         }
     }
 

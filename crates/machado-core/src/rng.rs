@@ -26,16 +26,12 @@ pub enum Purpose {
     Generate = 6,
     /// Predictions drawn for `decode`.
     Decode = 7,
-    /// Which weights are switched off in a step; the index mixes step and part.
-    WeightDropout = 8,
-    /// Which candidates of a GRU are switched off; the index mixes step and row.
-    RecurrentDropout = 9,
     /// First directions of an autoencoder.
-    SaeWeights = 10,
+    SaeWeights = 8,
     /// The order in which an autoencoder sees states.
-    SaeShuffle = 11,
+    SaeShuffle = 9,
     /// States with known features.
-    Superposition = 12,
+    Superposition = 10,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

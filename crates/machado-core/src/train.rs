@@ -3,7 +3,6 @@
 mod event;
 mod learner;
 mod validation;
-mod weight_dropout;
 mod trainer;
 
 pub use event::{CheckpointKind, DoneReason, Event, Sample, Step};

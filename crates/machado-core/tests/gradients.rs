@@ -77,8 +77,7 @@ fn every_layer_in_one_stack() {
     check(layers(), Target::Last, &batch(11, 6, Start::Fresh));
 }
 
-/// Sums of a sum, two sums of one layer, dropout that holds for a whole window, and dropout of
-/// candidates.
+/// Sums of a sum, two sums of one layer, and dropout that holds for a whole window.
 #[test]
 fn around_layers() {
     let sum_with = |layer: &str| LayerConfig::Add { layer: layer.into() };
@@ -90,7 +89,7 @@ fn around_layers() {
             LayerConfig::gru(5),
             sum_with("conv1d"),
             LayerConfig::dropout(0.3),
-            LayerConfig::Gru { units: 5, weight_dropout: 0.0, recurrent_dropout: 0.4 },
+            LayerConfig::gru(5),
             sum_with("add"),
             sum_with("conv1d"),
             dense(),

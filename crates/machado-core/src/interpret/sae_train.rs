@@ -72,7 +72,7 @@ const WARM_UP: f64 = 0.03;
 const COOL_DOWN: f64 = 0.2;
 
 /// States after which a silent feature counts as dead: the larger of a number and a share of all.
-const DEAD_AFTER: u64 = 100_000;
+const DEAD_AFTER: u64 = 10_000;
 const DEAD_SHARE: f64 = 0.02;
 
 /// What the error of dead features counts.

@@ -1,30 +1,23 @@
 //! The gated recurrent unit.
 
-use super::factors::Factors;
-use super::{BlockShape, DropoutPer, Mode, Piece, State, Stripe};
+use super::{BlockShape, Mode, Piece, State, Stripe};
 use crate::math::buffer::Buffer;
-use crate::math::gru::{GruWeights, States};
+use crate::math::gru::GruWeights;
 use crate::math::matmul::padded;
 use crate::math::outer::{PanelGroup, add_outer, add_sums};
 use crate::math::simd::VectorUnit;
 use crate::math::tile::Steps;
 use crate::params::{Initializer, ParameterSpec};
-use crate::rng::Purpose;
 
 /// Keras' `GRU` with `reset_after=True`: `kernel: [C, 3H]`, `recurrent_kernel: [H, 3H]`,
 /// `bias: [2, 3H]` (the input's, then the state's). The three gates lie side by side in the order
 /// z (update), r (reset), h (candidate); [`gru`](crate::math::gru) has the formulas.
-///
-/// While training, recurrent dropout switches off a share of the candidates: what a unit would take
-/// up at a step, never what it remembers (Semeniuta et al. 2016). Keras' `recurrent_dropout` is
-/// another one, which hides some units from the recurrent kernel.
 #[derive(Clone, Debug)]
 pub struct Gru {
     unit: VectorUnit,
     input_dim: usize,
     units: usize,
     weights: GruWeights,
-    recurrent_dropout: Factors,
 }
 
 /// What is kept of a block.
@@ -37,8 +30,6 @@ pub struct Pass {
     /// The gates of each step (of the last one, outside training) by panel, and on the way back
     /// their gradients: `[T, panels, B, 4, L]`.
     gates: Buffer,
-    /// What recurrent dropout multiplies the candidates by, `[T, B, H]`, or nothing.
-    factors: Buffer,
     /// Gradient of the state that the way back carries from step to step, `[B, H]`.
     d_state: Buffer,
 }
@@ -53,26 +44,10 @@ impl Pass {
     }
 }
 
-/// The factors of one step, or none.
-fn factors_of(factors: &[f32], t: usize, step: usize) -> &[f32] {
-    if factors.is_empty() { factors } else { &factors[t * step..][..step] }
-}
-
-fn factors(unit: VectorUnit, rate: f64, place: usize) -> Factors {
-    Factors::new(unit, rate, Purpose::RecurrentDropout, place)
-}
-
 impl Gru {
     /// `units` units over `input_dim` inputs.
     pub fn new(unit: VectorUnit, input_dim: usize, units: usize) -> Self {
-        let weights = GruWeights::new(unit, input_dim, units);
-        Self { unit, input_dim, units, weights, recurrent_dropout: factors(unit, 0.0, 0) }
-    }
-
-    /// The same layer with a share of its candidates, in `[0, 1)`, switched off while training;
-    /// `place` is the layer's place in the stack.
-    pub fn with_recurrent_dropout(self, rate: f64, place: usize) -> Self {
-        Self { recurrent_dropout: factors(self.unit, rate, place), ..self }
+        Self { unit, input_dim, units, weights: GruWeights::new(unit, input_dim, units) }
     }
 
     pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
@@ -114,14 +89,11 @@ impl Gru {
         pass.step = step;
         pass.states.resize((1 + shape.time) * step);
         pass.gates.resize((shape.time.max(1) - 1) * kept + gates_len);
-        self.recurrent_dropout.draw(shape, mode, self.units, DropoutPer::Step, &mut pass.factors);
         pass.states[..step].copy_from_slice(state.values);
         for (t, input) in input.chunks_exact(input.len() / shape.time).enumerate() {
             let (before, after) = pass.states.split_at_mut((t + 1) * step);
             let gates = &mut pass.gates[t * kept..][..gates_len];
-            let factors = factors_of(&pass.factors, t, step);
-            let before = States { values: &before[t * step..], factors };
-            self.weights.forward(input, before, gates, &mut after[..step]);
+            self.weights.forward(input, &before[t * step..], gates, &mut after[..step]);
             if let Some(change) = state.change {
                 change(&mut after[..step]);
             }
@@ -140,10 +112,9 @@ impl Gru {
         let input_step = d_input.len() / shape.time;
         pass.d_state.reset(step);
         for t in (0..shape.time).rev() {
-            let factors = factors_of(&pass.factors, t, step);
             self.weights.backward(
                 &mut pass.gates[t * gates_len..][..gates_len],
-                States { values: &pass.states[t * step..][..step], factors },
+                &pass.states[t * step..][..step],
                 &d_output[t * step..][..step],
                 &mut pass.d_state,
                 &mut d_input[t * input_step..][..input_step],

@@ -6,8 +6,7 @@
 //! z = σ(x_z + h_z)    r = σ(x_r + h_r)    c = tanh(x_c + r·h_c)    h' = z·h + (1 − z)·c
 //! ```
 //!
-//! where `x_·` is the input's part of a gate and `h_·` the state's part, biases included. With
-//! factors for the candidates (dropout) it is `h' = z·h + (1 − z)·f·c`.
+//! where `x_·` is the input's part of a gate and `h_·` the state's part, biases included.
 //!
 //! The weights are repacked once per step of the training: for each vector of units the three
 //! gates lie side by side. A tile of eight rows then has all sums of its units in registers when the
@@ -45,27 +44,6 @@ pub struct GruWeights {
     kernel_transposed: Packed,
     /// The transposed recurrent kernel; summed over `[panels, 3, L]` (z, r, c).
     recurrent_kernel_transposed: Packed,
-}
-
-/// What a step starts from, of some rows.
-#[derive(Clone, Copy, Debug)]
-pub struct States<'a> {
-    /// The states before the step, `[B, H]` (padded).
-    pub values: &'a [f32],
-    /// What the step's candidates are multiplied by, `[B, H]`, or nothing for 1.
-    pub factors: &'a [f32],
-}
-
-impl States<'_> {
-    /// The factors of the units at some place.
-    #[inline(always)]
-    fn factors_at<S: Simd>(&self, simd: S, place: usize) -> S::f32s {
-        if self.factors.is_empty() {
-            S::f32s::splat(simd, 1.0)
-        } else {
-            S::f32s::from_slice(simd, &self.factors[place..][..S::f32s::LEN])
-        }
-    }
 }
 
 /// Keras' place of a gate in kernels and biases.
@@ -125,17 +103,11 @@ impl GruWeights {
 
     /// One step forward for some rows.
     ///
-    /// `input: [B, C]` and a state to `new_state: [B, H]`; `gates` receives what
+    /// `input: [B, C]` and `state: [B, H]` (padded) to `new_state: [B, H]`; `gates` receives what
     /// [`backward`](Self::backward) wants.
-    pub fn forward(
-        &self,
-        input: &[f32],
-        state: States<'_>,
-        gates: &mut [f32],
-        new_state: &mut [f32],
-    ) {
-        let rows = state.values.len() / padded(self.units);
-        assert_eq!(state.values.len(), new_state.len(), "sizes of two states");
+    pub fn forward(&self, input: &[f32], state: &[f32], gates: &mut [f32], new_state: &mut [f32]) {
+        let rows = state.len() / padded(self.units);
+        assert_eq!(state.len(), new_state.len(), "sizes of two states");
         assert_eq!(gates.len(), self.gates_len(rows), "size of the gates");
         dispatch!(self.unit.0, simd => self.forward_with(simd, input, state, gates, new_state));
     }
@@ -145,13 +117,13 @@ impl GruWeights {
         &self,
         simd: S,
         input: &[f32],
-        state: States<'_>,
+        state: &[f32],
         gates: &mut [f32],
         new_state: &mut [f32],
     ) {
         let lanes = S::f32s::LEN;
         let width = padded(self.units);
-        let rows = state.values.len() / width;
+        let rows = state.len() / width;
         let panel_len = (self.input_dim + self.units) * VECTORS * lanes;
         let weights = self.forward.chunks_exact(panel_len).zip(self.bias.chunks_exact(4 * lanes));
         let gates = gates.chunks_exact_mut((rows * 4 * lanes).max(1));
@@ -187,20 +159,20 @@ impl GruWeights {
     /// One step back for some rows.
     ///
     /// `d_output: [B, H]` is the gradient of this step's output from above, `d_state: [B, H]` the
-    /// one from the step after, which becomes the one for the step before; `state` is what the step
-    /// started from. `gates` becomes gradients, and `d_input: [B, C]` is overwritten.
+    /// one from the step after, which becomes the one for the step before; `state: [B, H]` is the
+    /// state before the step. `gates` becomes gradients, and `d_input: [B, C]` is overwritten.
     pub fn backward(
         &self,
         gates: &mut [f32],
-        state: States<'_>,
+        state: &[f32],
         d_output: &[f32],
         d_state: &mut [f32],
         d_input: &mut [f32],
     ) {
         let width = padded(self.units);
-        let rows = state.values.len() / width;
+        let rows = state.len() / width;
         assert_eq!(gates.len(), self.gates_len(rows), "size of the gates");
-        assert_eq!([d_output.len(), d_state.len()], [state.values.len(); 2], "sizes of states");
+        assert_eq!([d_output.len(), d_state.len()], [state.len(); 2], "sizes of states");
         dispatch!(self.unit.0, simd => {
             gates_backward(simd, gates, state, d_output, d_state, width);
         });
@@ -252,7 +224,7 @@ struct Forward<'a> {
     of_state: &'a [f32],
     bias: &'a [f32],
     input: Rows<'a>,
-    state: States<'a>,
+    state: &'a [f32],
     /// From row to row of the states.
     width: usize,
     /// The panel's first unit.
@@ -282,20 +254,18 @@ impl Forward<'_> {
                 }
                 let sums: [[S::f32s; 3]; N] =
                     std::array::from_fn(|i| [sums[i][1], sums[i][2], h_c]);
-                let states = std::array::from_fn(|i| &self.state.values[(row + i) * self.width..]);
+                let states = std::array::from_fn(|i| &self.state[(row + i) * self.width..]);
                 let sums = tile::multiply::<S, N, 3>(simd, states, self.of_state, sums);
                 for i in 0..N {
                     let [z, r, h_c] = sums[i];
                     let gates = &mut gates[i * 4 * lanes..][..4 * lanes];
                     let place = (row + i) * self.width + self.column;
                     let x_c = S::f32s::from_slice(simd, &gates[..lanes]);
-                    let state = S::f32s::from_slice(simd, &self.state.values[place..][..lanes]);
-                    let factors = self.state.factors_at::<S>(simd, place);
+                    let state = S::f32s::from_slice(simd, &self.state[place..][..lanes]);
                     let z = sigmoid_vector(simd, z);
                     let r = sigmoid_vector(simd, r);
                     let c = tanh_vector(simd, r.mul_add(h_c, x_c));
-                    let taken_up = factors * c;
-                    let new_state = z.mul_add(state - taken_up, taken_up);
+                    let new_state = z.mul_add(state - c, c);
                     tile::store([c, z, r, h_c], gates);
                     new_state.store_slice(&mut self.new_state[place..][..lanes]);
                 }
@@ -311,23 +281,22 @@ impl Forward<'_> {
 fn gates_backward<S: Simd>(
     simd: S,
     gates: &mut [f32],
-    state: States<'_>,
+    state: &[f32],
     d_output: &[f32],
     d_state: &mut [f32],
     width: usize,
 ) {
     let lanes = S::f32s::LEN;
-    let rows = state.values.len() / width;
+    let rows = state.len() / width;
     let one = S::f32s::splat(simd, 1.0);
     for (number, panel) in gates.chunks_exact_mut((rows * 4 * lanes).max(1)).enumerate() {
         for (row, gates) in panel.chunks_exact_mut(4 * lanes).enumerate() {
             let place = row * width + number * lanes..row * width + (number + 1) * lanes;
             let at = |values: &[f32]| S::f32s::from_slice(simd, &values[place.clone()]);
             let [c, z, r, h_c] = tile::load::<S, 4>(simd, gates);
-            let factors = state.factors_at::<S>(simd, place.start);
             let dh = at(d_output) + at(d_state);
-            let d_c = dh * factors * (one - z) * (one - c * c);
-            let d_z = dh * (at(state.values) - factors * c) * z * (one - z);
+            let d_c = dh * (one - z) * (one - c * c);
+            let d_z = dh * (at(state) - c) * z * (one - z);
             let d_r = d_c * h_c * r * (one - r);
             tile::store([d_c, d_z, d_r, d_c * r], gates);
             (dh * z).store_slice(&mut d_state[place]);

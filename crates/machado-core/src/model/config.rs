@@ -35,14 +35,6 @@ pub enum LayerConfig {
     Gru {
         /// Units, the size of the state.
         units: usize,
-        /// Share of the recurrent kernel that is switched off in each step of the training
-        /// (DropConnect), from 0 to less than 1.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        weight_dropout: f64,
-        /// Share of the candidates that is switched off while training (recurrent dropout without
-        /// memory loss), from 0 to less than 1.
-        #[serde(default, skip_serializing_if = "is_zero")]
-        recurrent_dropout: f64,
     },
     /// Switches off a random share of the values while training.
     Dropout {
@@ -69,18 +61,14 @@ pub enum LayerConfig {
     },
 }
 
-fn is_zero(value: &f64) -> bool {
-    *value == 0.0
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
 impl LayerConfig {
-    /// A GRU with nothing switched off while training.
+    /// A GRU.
     pub fn gru(units: usize) -> Self {
-        Self::Gru { units, weight_dropout: 0.0, recurrent_dropout: 0.0 }
+        Self::Gru { units }
     }
 
     /// Dropout where each step draws anew.
@@ -153,10 +141,8 @@ impl ModelConfig {
     pub fn without_dropout(&self) -> Self {
         let mut layers = self.layers.clone();
         for layer in &mut layers {
-            match layer {
-                LayerConfig::Dropout { rate, .. } => *rate = 0.0,
-                LayerConfig::Gru { units, .. } => *layer = LayerConfig::gru(*units),
-                _ => {}
+            if let LayerConfig::Dropout { rate, .. } = layer {
+                *rate = 0.0;
             }
         }
         Self { layers }
@@ -214,9 +200,7 @@ fn check_sizes(layer: &LayerConfig) -> Option<String> {
         LayerConfig::Conv1d { filters, kernel_size, activation } => check("filters", filters)
             .or_else(|| check("kernel_size", kernel_size))
             .or_else(|| check_activation(activation)),
-        LayerConfig::Gru { units, weight_dropout, recurrent_dropout } => check("units", units)
-            .or_else(|| check_share("weight_dropout", weight_dropout))
-            .or_else(|| check_share("recurrent_dropout", recurrent_dropout)),
+        LayerConfig::Gru { units } => check("units", units),
         LayerConfig::Dropout { rate, .. } => check_share("rate", rate),
         LayerConfig::Add { .. } => None,
         LayerConfig::Dense { units: Some(units), activation } => {

@@ -1,7 +1,5 @@
 //! The layers of a model with their weights ready for computing.
 
-use std::ops::Range;
-
 use super::config::{LayerConfig, ModelConfig};
 use super::site::Site;
 use crate::error::Result;
@@ -17,7 +15,6 @@ pub struct Network {
     table: ParameterTable,
     /// Values of each layer's weights.
     weights_len: Vec<usize>,
-    weight_dropout: Vec<(Range<usize>, f64)>,
     vocabulary_size: usize,
     /// Layers of the config that became part of the next one.
     joined: usize,
@@ -42,8 +39,7 @@ impl Network {
         let table = ParameterTable::new(specs);
         let size = |layer: &Layer| layer.parameters().iter().map(ParameterSpec::size).sum();
         let weights_len = layers.iter().map(size).collect();
-        let weight_dropout = weight_dropout(config, &table);
-        Ok(Self { layers, table, weights_len, weight_dropout, vocabulary_size, joined })
+        Ok(Self { layers, table, weights_len, vocabulary_size, joined })
     }
 
     /// Takes over the values of all weights.
@@ -58,11 +54,6 @@ impl Network {
             layer.load(own);
             rest = others;
         }
-    }
-
-    /// The parts of the weights of which a share is switched off in each step of the training.
-    pub fn weight_dropout(&self) -> &[(Range<usize>, f64)] {
-        &self.weight_dropout
     }
 
     /// The layers in their order, some of them joined into one.
@@ -134,10 +125,7 @@ pub(super) fn stack(
             LayerConfig::Conv1d { filters, kernel_size, activation } => {
                 Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
             }
-            LayerConfig::Gru { units, recurrent_dropout, .. } => {
-                let gru = Gru::new(unit, input_dim, units);
-                Layer::Gru(gru.with_recurrent_dropout(recurrent_dropout, place))
-            }
+            LayerConfig::Gru { units } => Layer::Gru(Gru::new(unit, input_dim, units)),
             LayerConfig::Dropout { rate, per } => {
                 Layer::Dropout(Dropout::new(unit, rate, per, input_dim, place))
             }
@@ -169,17 +157,4 @@ fn join_look_ups(mut stack: Vec<Layer>, vocabulary_size: usize, unit: VectorUnit
         }
     }
     stack
-}
-
-/// Where the recurrent kernels lie of which a share is switched off, and which share.
-fn weight_dropout(config: &ModelConfig, table: &ParameterTable) -> Vec<(Range<usize>, f64)> {
-    let part = |(layer, name): (&LayerConfig, String)| match layer {
-        LayerConfig::Gru { weight_dropout, .. } if *weight_dropout > 0.0 => {
-            let kernel = format!("{name}/recurrent_kernel");
-            let index = table.specs().iter().position(|spec| spec.name == kernel)?;
-            Some((table.range(index), *weight_dropout))
-        }
-        _ => None,
-    };
-    config.layers.iter().zip(config.layer_names()).filter_map(part).collect()
 }

@@ -1,6 +1,5 @@
 //! One step of learning: ids in, loss out, weights changed.
 
-use super::weight_dropout::WeightDropout;
 use crate::data::{Batch, Target};
 use crate::error::{Error, Result};
 use crate::math::elementwise::all_finite;
@@ -16,8 +15,7 @@ pub struct Learner {
     engine: Engine,
     optimizer: Optimizer,
     gradients: Vec<f32>,
-    weight_dropout: WeightDropout,
-    /// Whether what computes has the weights as they are now, none switched off.
+    /// Whether what computes has the weights as they are now.
     is_loaded: bool,
     compute: Compute,
 }
@@ -53,8 +51,7 @@ impl Learner {
         let vocabulary_size = model.tokenizer.vocabulary_size();
         let engine = Engine::new(&model.config, vocabulary_size, compute.clone())?;
         let gradients = vec![0.0; model.weights.len()];
-        let weight_dropout = WeightDropout::new(engine.network().weight_dropout());
-        Ok(Self { model, engine, optimizer, gradients, weight_dropout, is_loaded: false, compute })
+        Ok(Self { model, engine, optimizer, gradients, is_loaded: false, compute })
     }
 
     /// The model as it is now.
@@ -103,14 +100,9 @@ impl Learner {
     fn learn_here(&mut self, batch: &Batch, lesson: Lesson) -> Result<Learnt> {
         let Lesson { target, key, learning_rate, clip_norm } = lesson;
         let unit = self.compute.unit();
-        if self.weight_dropout.is_off() {
-            self.load();
-        } else {
-            self.engine.load(self.weight_dropout.weights(unit, key, &self.model.weights));
-        }
+        self.load();
         self.is_loaded = false;
         let loss = self.engine.gradients(batch, target, key, &mut self.gradients);
-        self.weight_dropout.backward(&mut self.gradients);
         let gradient_norm = global_norm(unit, &self.gradients);
         let check = |what: &'static str, value: f64| {
             let step = key.step;
