@@ -124,6 +124,10 @@ pub struct SaeEvaluateArgs {
     #[arg(long, value_enum)]
     pub part: Option<PartArg>,
 
+    /// Train a second autoencoder with another seed, and see which features it finds again
+    #[arg(long)]
+    pub stability: bool,
+
     /// Print JSON: explained_variance, l0, recovered_output, recovered_state and more
     #[arg(long)]
     pub json: bool,

@@ -94,6 +94,7 @@ const DOCUMENTS: [&str; 9] = [
     "CHANGELOG.md",
     "docs/checkpoint.md",
     "docs/performance.md",
+    "docs/interpretability.md",
     "docs/quality.md",
     "docs/sampling.md",
     "assets/README.md",

@@ -17,8 +17,9 @@ const TRUE_FEATURES: usize = 128;
 const ACTIVE: f64 = 4.0;
 
 /// States to learn from, and to measure on afterwards.
-const STEPS: u64 = 1000;
+const STEPS: u64 = 2000;
 const BATCH: usize = 1024;
+const LEARNING_RATE: f64 = 4.5e-3;
 const MEASURED: usize = 50_000;
 
 /// What must be reached: mean cosine, share of the directions, and at most this share of the
@@ -83,7 +84,8 @@ fn find(seed: u64, compute: Compute) -> Result<(Recovery, SaeMeasure)> {
         prefixes: vec![TRUE_FEATURES],
         batch_size: BATCH,
         steps: STEPS,
-        learning_rate: None,
+        // So few features bear, and so few states want, twice the rate of the rule.
+        learning_rate: Some(LEARNING_RATE),
         seed,
     };
     let mut truth = Superposition::new(D_IN, TRUE_FEATURES, ACTIVE, seed);

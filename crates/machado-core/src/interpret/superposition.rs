@@ -88,3 +88,51 @@ impl Superposition {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::SaeWeights;
+
+    /// An autoencoder with these directions, each from 0 to 1 times as long as it should be.
+    fn sae(d_in: usize, w_dec: Vec<f32>) -> Sae {
+        let d_sae = w_dec.len() / d_in;
+        Sae::new(SaeWeights {
+            d_in,
+            d_sae,
+            w_enc: w_dec.clone(),
+            b_enc: vec![0.0; d_sae],
+            threshold: vec![0.0; d_sae],
+            w_dec,
+            b_dec: vec![0.0; d_in],
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn who_has_the_directions_has_found_them_and_who_has_others_has_not() {
+        let truth = Superposition::new(16, 40, 3.0, 1);
+        let found = truth.recovery(&sae(16, truth.directions.clone()));
+        assert!((found.mean_max_cosine - 1.0).abs() < 1e-5, "{found:?}");
+        assert_eq!((found.recovered, found.unique), (1.0, 1.0));
+        let other = Superposition::new(16, 40, 3.0, 2);
+        let found = truth.recovery(&sae(16, other.directions));
+        assert!(found.mean_max_cosine < 0.75 && found.recovered < 0.1, "{found:?}");
+        // One direction twice stands for one true one.
+        let twice = truth.directions[..16].repeat(2);
+        let found = truth.recovery(&sae(16, twice));
+        assert_eq!((found.recovered, found.unique), (1.0 / 40.0, 1.0));
+    }
+
+    #[test]
+    fn as_many_are_active_as_was_asked_for() {
+        let mut truth = Superposition::new(200, 30, 3.0, 1);
+        // In 200 dimensions 30 directions hardly overlap, so the square of a state counts them.
+        let mut states = Vec::new();
+        truth.draw(2000, &mut states);
+        let squared: f32 = states.iter().map(|x| x * x).sum::<f32>() / 2000.0;
+        // The mean square of a strength from ½ to 1½ is 13/12.
+        let expected = 3.0 * 13.0 / 12.0;
+        assert!((squared / expected - 1.0).abs() < 0.1, "{squared} instead of {expected}");
+    }
+}

@@ -161,33 +161,3 @@ fn numbers_out_of_range_are_errors() {
     );
     assert!(error(|c| c.d_sae = 0).starts_with("the number of features must be"));
 }
-
-/// The recipe on known features: 64 dimensions, 128 features, four at a time.
-#[test]
-fn known_features_are_found() {
-    let config = SaeConfig {
-        architecture: Architecture::BatchTopK,
-        d_sae: 128,
-        k: 4,
-        prefixes: vec![128],
-        batch_size: 1024,
-        steps: 600,
-        learning_rate: None,
-        seed: 1,
-    };
-    let mut truth = Superposition::new(64, 128, 4.0, 1);
-    let scaling = Scaling { mean: vec![0.0; 64], factor: 4.0 };
-    let mut trainer = SaeTrainer::new(config, scaling, Compute::single()).unwrap();
-    let mut batch = Vec::new();
-    let mut last = None;
-    for _ in 0..600 {
-        batch.clear();
-        truth.draw(1024, &mut batch);
-        last = Some(trainer.step(&batch).unwrap());
-    }
-    let sae = trainer.finish(&batch).unwrap();
-    let found = truth.recovery(&sae);
-    let step = last.unwrap();
-    assert!(found.mean_max_cosine > 0.9 && found.recovered > 0.8, "{found:?} {step:?}");
-    assert!(step.explained_variance > 0.85, "{step:?}");
-}

@@ -1,0 +1,120 @@
+use serde_json::Value;
+
+use crate::harness::Place;
+
+/// An autoencoder so small that a test takes a moment.
+const SMALL: &[&str] =
+    &["--features", "32", "--k", "3", "--positions", "20000", "--batch-size", "256"];
+
+impl Place {
+    /// A place with a run in `run` and its autoencoder in `run/sae`.
+    pub(crate) fn with_sae() -> Self {
+        let place = Self::with_run();
+        place.machado(&["sae", "train", "run"]).args(SMALL).assert().success();
+        place
+    }
+}
+
+#[test]
+fn a_training_leaves_the_two_files_of_saelens_and_a_log() {
+    let place = Place::with_run();
+    let args = [&["sae", "train", "run", "--json"], SMALL].concat();
+    let json = place.json(&args);
+    let variance = json["explained_variance"].as_f64().unwrap();
+    assert!((0.5..1.0).contains(&variance), "{json}");
+    let l0 = json["l0"].as_f64().unwrap();
+    assert!((l0 - 3.0).abs() < 0.3, "{l0} features a state");
+    let config: Value = serde_json::from_slice(&place.read("run/sae/cfg.json")).unwrap();
+    assert_eq!(config["architecture"], "jumprelu");
+    assert_eq!([&config["d_in"], &config["d_sae"]], [8, 32]);
+    assert_eq!(config["metadata"]["hook_name"], "gru");
+    assert_eq!(config["metadata"]["machado"]["prefixes"], serde_json::json!([8, 32]));
+    let log = place.text("run/sae/metrics.jsonl");
+    let last: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["step"]), (&"done".into(), &79.into()));
+    // The same seed gives the same bytes, on any number of threads.
+    let weights = place.read("run/sae/sae_weights.safetensors");
+    let again = [&["sae", "train", "run", "--out", "again", "--threads", "3"], SMALL].concat();
+    place.machado(&again).assert().success();
+    assert_eq!(place.read("again/sae_weights.safetensors"), weights);
+    assert_eq!(place.read("again/cfg.json"), place.read("run/sae/cfg.json"));
+}
+
+#[test]
+fn all_architectures_train() {
+    let place = Place::with_run();
+    for (name, more) in [("topk", &[][..]), ("l1", &["--l1-coefficient", "0.02"])] {
+        let args = ["sae", "train", "run", "--json", "--out", name, "--architecture", name];
+        let json = place.json(&[&args[..], SMALL, more].concat());
+        assert_eq!(json["architecture"], name);
+        assert!(json["explained_variance"].as_f64().unwrap() > 0.4, "{json}");
+    }
+}
+
+#[test]
+fn an_evaluation_says_what_the_features_keep() {
+    let place = Place::with_sae();
+    let json = place.json(&["sae", "evaluate", "run", "--stability", "--json"]);
+    let nats = |key: &str| json["loss_nats"][key].as_f64().unwrap();
+    assert!(nats("clean") < nats("output") && nats("output") < nats("mean"), "{json}");
+    let recovered = json["recovered_output"].as_f64().unwrap();
+    let expected = (nats("mean") - nats("output")) / (nats("mean") - nats("clean"));
+    assert!((recovered - expected).abs() < 1e-9);
+    assert!(json["recovered_state"].as_f64().unwrap() <= 1.0);
+    assert!((0.0..=1.0).contains(&json["stable"].as_f64().unwrap()), "{json}");
+    // The loss of the model by itself is that of `evaluate`, but for the beginnings of the parts
+    // that are read side by side.
+    let whole = place.json(&["evaluate", "--part", "validation", "--model", "run", "--json"]);
+    let difference = whole["loss_nats"].as_f64().unwrap() - nats("clean");
+    assert!(difference.abs() < 0.02, "{difference} nats apart");
+    let table = place.stdout(&["sae", "evaluate", "run"]);
+    assert!(table.contains("by the features, in the recurrence"), "{table}");
+}
+
+#[test]
+fn known_features_are_found() {
+    let json = Place::new().json(&["sae", "selftest", "--json"]);
+    assert!(json["mean_max_cosine"].as_f64() >= Some(0.9), "{json}");
+    assert!(json["recovered"].as_f64() >= Some(0.8), "{json}");
+    assert!(json["dead"].as_f64() <= Some(0.05), "{json}");
+    assert!(json["explained_variance"].as_f64() >= Some(0.9), "{json}");
+}
+
+#[test]
+fn what_cannot_be_trained_says_why() {
+    let place = Place::with_run();
+    let fails = |args: &[&str], parts: &[&str]| {
+        place.fails(&[&["sae", "train", "run"], args].concat(), 1, parts);
+    };
+    fails(&["--layer", "gru_7"], &["no layer \"gru_7\"", "it has conv1d, gru"]);
+    fails(&["--features", "10", "--k", "11"], &["k must be from 1 to 10", "not 11"]);
+    fails(
+        &["--features", "10", "--prefixes", "4,8"],
+        &["the prefixes must be rising numbers that end with 10, not [4, 8]"],
+    );
+    // Nothing is left behind.
+    assert!(!place.path("run/sae").exists());
+}
+
+#[test]
+fn an_autoencoder_that_is_missing_or_of_another_model_is_named() {
+    let place = Place::with_sae();
+    place.fails(
+        &["sae", "evaluate", "run", "--sae", "nowhere"],
+        1,
+        &["there is no autoencoder in nowhere", "hint: train one with `machado sae train`"],
+    );
+    place.write("other.txt", crate::harness::text());
+    place
+        .machado(&["train", "other.txt", "--out", "other", "--seed", "7"])
+        .args(crate::harness::TINY)
+        .assert()
+        .success();
+    place.fails(
+        &["sae", "evaluate", "other", "--sae", "run/sae"],
+        1,
+        &["was trained on another model"],
+    );
+    place.write("run/sae/cfg.json", "{\"d_in\": 8}");
+    place.fails(&["sae", "evaluate", "run"], 1, &["run/sae", "cfg.json", "missing field"]);
+}
