@@ -72,9 +72,9 @@ pub struct Settings {
     #[arg(long, value_parser = parse_tokenizer, value_name = "char|word|bpe")]
     pub tokenizer: Option<TokenizerKind>,
 
-    /// Tokens of the vocabulary at most, the most frequent ones [default: all characters; 8192 with
-    /// words; 2048 with bpe]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    /// Tokens of the vocabulary at most, the most frequent ones: 2 or more, with bpe 256 or more
+    /// [default: all characters; 8192 with words; 2048 with bpe]
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub max_vocab: Option<usize>,
 
     /// How often a character or word must come to be a token, or a pair of parts to be joined;

@@ -222,7 +222,18 @@ fn numbers_that_no_vocabulary_can_have() {
         1,
         &["--max-vocab must be from 256 to 1000000, not 255"],
     );
-    place.fails(&[&train[..], &["--max-vocab", "0"]].concat(), 2, &["--max-vocab", "at least 1"]);
+    for silly in ["0", "1", "-3", "many"] {
+        let max_vocab = format!("--max-vocab={silly}");
+        let args = [&train[..], &[&max_vocab]].concat();
+        place.fails(&args, 2, &["--max-vocab", "expected a whole number of at least 2"]);
+    }
+    let config = place.stdout(&["info", "--preset", "small"]);
+    place.write("one.toml", config.replace("[data]", "max_vocab = 1\n\n[data]"));
+    place.fails(
+        &[&train[..], &["--config", "one.toml"]].concat(),
+        1,
+        &["--max-vocab must be from 2 to 1000000, not 1"],
+    );
     place.fails(&[&train[..], &["--min-count", "0"]].concat(), 2, &["--min-count", "at least 1"]);
     let words = [&train[..], &["--tokenizer", "words"]].concat();
     place.fails(&words, 2, &["expected one of char, word, bpe"]);
@@ -233,9 +244,9 @@ fn numbers_that_no_vocabulary_can_have() {
 #[test]
 fn a_vocabulary_of_one() {
     let place = Place::new();
-    place.write("text.txt", text());
-    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--max-vocab", "1"]);
+    place.write("text.txt", "ab".to_owned() + &"a".repeat(9000) + "c");
+    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--min-count", "2"]);
     command.args(TINY).assert().success().stderr(predicate::str::contains("are left out"));
     let written = place.stdout(&["generate", "--model", "run", "-n", "5", "--seed", "1"]);
-    assert_eq!(written, "     \n");
+    assert_eq!(written, "aaaaa\n");
 }
