@@ -240,6 +240,22 @@ fn numbers_that_no_vocabulary_can_have() {
     assert!(!place.path("run").exists());
 }
 
+/// Whatever a token is, and however few there are.
+#[test]
+fn a_split_that_is_too_large_counts_characters() {
+    let place = Place::new();
+    place.write("text.txt", words());
+    let characters = words().chars().count();
+    for kind in [&[][..], KINDS[0], KINDS[1]] {
+        let split = format!("{characters}:1");
+        let args = ["train", "text.txt", "--out", "run", "--split", &split];
+        let needed = characters + 1;
+        let expected =
+            format!("{split} needs {needed} characters, but the text has only {characters}\n");
+        place.fails(&[&args[..], kind].concat(), 1, &[&expected, "hint: give a smaller split"]);
+    }
+}
+
 /// A text in which a single token is left gives a model all the same.
 #[test]
 fn a_vocabulary_of_one() {
