@@ -57,6 +57,20 @@ pub enum Error {
         characters: u64,
     },
 
+    /// A word so long that nothing is left to validate on.
+    #[error(
+        "the split {split} leaves nothing to validate on: words are never cut, and one of {length} \
+         characters reaches over the whole validation part\n\
+         hint: take --tokenizer char for a text without spaces, or a larger validation part, or none \
+         with --split 1.0:0.0"
+    )]
+    NothingToValidate {
+        /// The split.
+        split: String,
+        /// Characters of the word.
+        length: usize,
+    },
+
     /// Bytes that are no text.
     #[error(
         "this is not text: it has bytes that no text has\n\

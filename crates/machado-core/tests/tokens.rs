@@ -331,6 +331,31 @@ fn a_text_without_any_space_is_learnt_from() {
     assert_eq!(tokenizer.decode(&ids), text);
 }
 
+/// The word that begins in the training part ends only behind the validation part.
+#[test]
+fn a_word_over_the_whole_validation_part_is_an_error() {
+    let finish = |text: &str, kind, split: &str, known: Option<&Tokenizer>| {
+        let mut reader = CorpusReader::new(vocabulary(kind, 300, 1), 0);
+        reader.add(text);
+        reader.finish(&split.parse::<Split>().unwrap(), known)
+    };
+    for kind in [TokenizerKind::Word, TokenizerKind::Bpe] {
+        let text = "ab ".repeat(3) + &"x".repeat(91);
+        let message = finish(&text, kind, "0.9:0.05", None).unwrap_err().to_string();
+        assert!(message.starts_with("the split 0.9:0.05 leaves nothing to validate on"));
+        assert!(message.contains("one of 92 characters") && message.contains("--tokenizer char"));
+        assert!(finish(&text, kind, "1.0:0.0", None).is_ok(), "nothing was asked for");
+        // As long as one word less begins in the training part.
+        let read = finish(&text, kind, "8:80", None).unwrap();
+        assert_eq!(read.corpus.range(Part::Test).len(), 0);
+        assert!(!read.corpus.range(Part::Validation).is_empty());
+        // A run that began before this was an error goes on.
+        let tokenizer = learn(&text, vocabulary(kind, 300, 1));
+        assert!(finish(&text, kind, "0.9:0.05", Some(&tokenizer)).is_ok());
+    }
+    assert!(finish(&"x".repeat(100), TokenizerKind::Char, "0.9:0.05", None).is_ok());
+}
+
 #[test]
 fn an_empty_text_is_an_error_of_its_own() {
     for kind in KINDS {
