@@ -131,10 +131,9 @@ pub fn warn_of_skipped(encoding: &Encoding) {
     }
     let mut skipped = encoding.skipped.clone();
     skipped.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-    let total: u64 = skipped.iter().map(|(_, count)| count).sum();
     say(&format!(
         "warning: the model does not know {} of the {}: {}; left out",
-        number::counted(total as usize, "character", "characters"),
+        number::counted(encoding.skipped_in_all() as usize, "character", "characters"),
         encoding.source_name,
         number::counts(&skipped),
     ));

@@ -67,8 +67,21 @@ fn rare_characters_are_left_out_with_a_warning() {
     ));
     let info = place.json(&["info", "run", "--json"]);
     assert_eq!(info["text"]["characters"], words().chars().count() - 9);
-    // The same text is known again, without them.
-    place.machado(&["evaluate", "--model", "run", "--part", "test"]).assert().success();
+    // The same text is known again, without them; that is no news.
+    for args in
+        [&["evaluate", "--model", "run", "--part", "test"][..], &["decode", "--model", "run"]]
+    {
+        place.machado(args).assert().success().stderr(
+            predicate::str::contains("note: 9 characters of the text left out, as in the training")
+                .and(predicate::str::contains("warning").not()),
+        );
+    }
+    let mut helped = place.machado(&["generate", "A cor", "--model", "run", "--ngrams", "-n", "5"]);
+    helped.assert().success().stderr(predicate::str::contains("left out").not());
+    place.write("other.txt", "a cor do céu: azul");
+    let mut other = place.machado(&["evaluate", "other.txt", "--model", "run"]);
+    let warning = "warning: the model does not know 1 character of the text: ':' ×1; left out";
+    other.assert().success().stderr(predicate::str::contains(warning));
     place.machado(&["train", "--resume", "run", "--steps", "40"]).assert().success();
     place.fails(
         &["train", "text.txt", "--min-count", "1000000", "--out", "none"],

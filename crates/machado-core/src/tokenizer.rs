@@ -80,6 +80,11 @@ pub struct Encoding {
 const MOST_REMEMBERED: usize = 1 << 18;
 
 impl Encoding {
+    /// How many characters were left out.
+    pub fn skipped_in_all(&self) -> u64 {
+        self.skipped.iter().map(|(_, count)| count).sum()
+    }
+
     /// Appends the tokens of a word, if they are known.
     fn push_remembered(&mut self, word: &str) -> bool {
         let Some(range) = self.remembered.get(word) else { return false };
