@@ -130,12 +130,13 @@ pub struct Settings {
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Layers")]
     pub units: Option<usize>,
 
-    /// GRU layers, one on the other
+    /// GRU layers, one on the other; new ones are like the last one of the preset, with its dropout
+    /// and its sums
     #[arg(long, value_name = "N", value_parser = one_to::<64>, help_heading = "Layers")]
     pub gru_layers: Option<usize>,
 
-    /// Share of the values switched off while training, before each GRU and after the last one; 0
-    /// for none
+    /// Share of the values switched off while training, wherever the preset has dropout, and also
+    /// before each GRU and before the output; 0 for none
     #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
     pub dropout: Option<f64>,
 
