@@ -1,10 +1,12 @@
 //! Settings by name, and what the flags change in them.
 
 mod stack;
+mod idle;
 
 use anyhow::{Context, Result, bail};
 use machado_core::run::RunConfig;
 
+pub use self::idle::idle_flags;
 use crate::cli::{Length, Settings, UsageError};
 use crate::files;
 

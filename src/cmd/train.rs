@@ -96,6 +96,9 @@ impl Prepared {
 impl Run {
     fn begin(args: &TrainArgs) -> Result<Self> {
         let mut config = presets::resolve(&args.settings, &args.length)?;
+        for (flag, why) in presets::idle_flags(&args.settings, &args.length, &config) {
+            say(&format!("warning: {flag} has no effect: {why}"));
+        }
         let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config, None)?;
         let trainer = Trainer::new(config, text, compute)?;
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;

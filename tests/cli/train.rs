@@ -69,6 +69,29 @@ fn the_start_says_what_is_trained_and_the_end_what_can_be_done_next() {
 }
 
 #[test]
+fn flags_without_effect_are_named() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--shift", "3"]);
+    let args = ["--sample-every", "0", "--shuffle-buffer", "9"];
+    let tiny = TINY.chunks(2).filter(|pair| pair[0] != "--sample-every").flatten();
+    let warning = |flag: &str, why: &str| {
+        predicate::str::contains(format!("warning: {flag} has no effect: {why}"))
+    };
+    command
+        .args(tiny)
+        .args(args)
+        .assert()
+        .success()
+        .stderr(warning("--shift", "streams go on where they were; it is for --sampling windows"))
+        .stderr(warning("--shuffle-buffer", "streams are read in their order"))
+        .stderr(warning("--sample-tokens", "with --sample-every 0 there are no samples"));
+    let mut windows = place.machado(&["train", "text.txt", "--out", "again", "--shift", "3"]);
+    let assert = windows.args(TINY).args(["--sampling", "windows"]).assert().success();
+    assert.stderr(predicate::str::contains("has no effect").not());
+}
+
+#[test]
 fn json_progress_is_one_object_a_line() {
     let place = Place::new();
     place.write("text.txt", text());
