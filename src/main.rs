@@ -15,6 +15,7 @@ mod number;
 mod plot;
 mod presets;
 mod progress;
+mod prompt;
 mod run_folder;
 mod say;
 mod shell;

@@ -65,7 +65,7 @@ impl Texts {
                 bail!(
                     "{0} is the folder of a run, and no text\n\
                      hint: --model {0} uses its model, --resume {0} goes on training it",
-                    shell::quoted(&path.display().to_string())
+                    shell::quoted_path(&path.display().to_string())
                 );
             } else if path.is_dir() {
                 for file in text_files(path)? {

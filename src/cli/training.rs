@@ -192,7 +192,8 @@ pub struct Settings {
     #[arg(long, value_name = "STEPS", help_heading = "Samples")]
     pub sample_every: Option<u64>,
 
-    /// What samples begin with
+    /// What samples begin with [default: the preset's, if each of its words comes in the training
+    /// part, or else the first words of a line of that part]
     #[arg(long, value_name = "TEXT", help_heading = "Samples")]
     pub sample_prompt: Option<String>,
 
