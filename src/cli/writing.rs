@@ -43,7 +43,8 @@ pub struct SamplerArgs {
     pub repetition_window: usize,
 
     /// Never write this; may be given more than once. Of several tokens the last one is left out where
-    /// the others were just written. Where tokens are words, "céu" and " céu" are two
+    /// the others were just written. Where tokens are words or parts of words, "céu" bans " céu" too,
+    /// but " céu" not "céu"
     #[arg(long, value_name = "TEXT")]
     pub ban: Vec<String>,
 }

@@ -136,6 +136,18 @@ fn what_is_written_as_it_comes_is_what_comes_at_once() {
 }
 
 #[test]
+fn a_banned_word_is_not_written_wherever_it_stands() {
+    let place = place_with_run(KINDS[0]);
+    let args = ["generate", "do céu", "--model", "run", "--seed", "3", "-n", "600", "--json"];
+    let comes = |more: &[&str]| {
+        let json = place.json(&[&args[..], more].concat());
+        let text = json["text"].as_str().unwrap();
+        text.split(|c: char| !c.is_alphabetic()).any(|word| word == "cor")
+    };
+    assert!(comes(&[]) && !comes(&["--ban", "cor"]));
+}
+
+#[test]
 fn stop_strings_lie_across_tokens() {
     for kind in KINDS {
         let place = place_with_run(kind);

@@ -8,7 +8,8 @@ use machado_core::model::Model;
 use machado_core::predict::predict;
 use machado_core::rng::Purpose;
 use machado_core::run::{RunConfig, TextConfig};
-use machado_core::sample::Sampler;
+use machado_core::sample::{Bans, Sampler};
+use machado_core::text::Standardize;
 use machado_core::tokenizer::{Tokenizer, TokenizerKind, UnknownPolicy, VocabularyConfig};
 use machado_core::train::Event;
 use proptest::prelude::*;
@@ -183,6 +184,27 @@ fn rare_characters_are_left_out_and_named() {
     assert_eq!((words.characters, words.tokenizer.vocabulary_size()), (9, 3));
 }
 
+/// A word is banned with the space before it too, unless a space is written.
+#[test]
+fn bans_of_words_hold_after_a_space() {
+    for kind in KINDS {
+        let tokenizer = learn(&text(), vocabulary(kind, 400, 2));
+        let check = |text: &str, forms: &[&str]| {
+            let bans = Bans::of_texts(&tokenizer, Standardize::Lower, &[text.into()]).unwrap();
+            let forms = forms.iter().map(|form| encode(&tokenizer, form)).collect();
+            assert_eq!(bans, Bans::new(&tokenizer, forms).unwrap(), "{kind:?}: {text:?}");
+        };
+        check(" Cor", &[" cor"]);
+        if kind == TokenizerKind::Char {
+            check("Cor do", &["cor do"]);
+        } else {
+            check("Cor", &["cor", " cor"]);
+            check("cor do", &["cor do", " cor do"]);
+            check(",", &[",", " ,"]);
+        }
+    }
+}
+
 fn run_config(kind: TokenizerKind) -> RunConfig {
     let mut config = config();
     config.text = TextConfig {
@@ -287,7 +309,7 @@ fn candidates_show_bytes_and_spaces() {
 /// A text read in blocks of any size has the same tokens.
 #[test]
 fn blocks_change_nothing() {
-    use machado_core::text::{Detector, Standardize};
+    use machado_core::text::Detector;
     let text = (text() + "\r\n\r\n  fim...  — disse-lhe  ").repeat(3);
     for kind in [TokenizerKind::Word, TokenizerKind::Bpe] {
         let whole = read(&Standardize::None.apply(&text), vocabulary(kind, 350, 2), "1.0:0.0");
