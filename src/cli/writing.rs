@@ -85,8 +85,8 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Print one JSON object a line: prompt, text, finish_reason, tokens, tokens_per_second, seed,
-    /// sample, drawing
+    /// Print one JSON object a line: prompt (as given), text (what follows it), finish_reason, tokens,
+    /// tokens_per_second, seed, sample, drawing
     #[arg(long)]
     pub json: bool,
 
@@ -131,7 +131,8 @@ pub struct WriteArgs {
     #[arg(long)]
     pub plain: bool,
 
-    /// Print JSON at the end: prompt, text, tokens (token, id, by, nats), nats_per_token, seed
+    /// Print JSON at the end: prompt (as given), text (the whole one, as the model reads it), tokens
+    /// (token, id, by, nats), nats_per_token, seed
     #[arg(long)]
     pub json: bool,
 

@@ -7,8 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use machado_core::generate::{Generator, GeneratorConfig, Written, write_texts};
 use machado_core::rng::Purpose;
-use machado_core::sample::Sampler;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{GenerateArgs, UsageError};
 use crate::say::say;
@@ -25,10 +24,11 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let compute = super::compute(&args.compute)?;
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let sampler = drawing::sampler(&args.sampler, &loaded)?;
+    let drawing = drawing::json(&sampler, &args.sampler.ban, &args.ngrams);
     let seed = args.seed.unwrap_or_else(drawing::random_seed);
     let mut config = GeneratorConfig {
         mixture: known_text::mixture(&args.ngrams, &loaded, None, &compute)?.map(Arc::new),
-        sampler: sampler.clone(),
+        sampler,
         tokens: args.tokens,
         stop: args.stop.clone(),
         seed,
@@ -53,7 +53,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
             let written: usize = texts.iter().map(|text| text.tokens).sum();
             let rate = written as f64 / taken;
             let prompt = &prompt.text;
-            let shown = Shown { first, seed, prompt, rate, sampler: &sampler };
+            let shown = Shown { first, seed, prompt, rate, drawing: &drawing };
             if args.json {
                 print_json(&texts, &shown)?
             } else {
@@ -81,7 +81,7 @@ struct Shown<'a> {
     prompt: &'a str,
     /// Tokens per second of all.
     rate: f64,
-    sampler: &'a Sampler,
+    drawing: &'a Value,
 }
 
 /// Prints a single text while it is being written; returns its tokens.
@@ -125,7 +125,7 @@ fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
             "tokens_per_second": shown.rate,
             "seed": shown.seed,
             "sample": shown.first + number,
-            "drawing": drawing::json(shown.sampler),
+            "drawing": shown.drawing,
         });
         writeln!(out, "{line}")?;
     }

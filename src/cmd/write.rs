@@ -41,7 +41,7 @@ pub(super) fn run(args: &WriteArgs) -> Result<()> {
     let outcome =
         if fills_the_screen(args) { screen::run(&mut desk) } else { lines::run(&mut desk) };
     // However it ended, the text is not lost: printed, and saved even if nobody is there to read it.
-    let printed = print(&desk, seed, args.json);
+    let printed = print(&desk, &prompt.text, seed, args.json);
     if let Some(path) = desk.save_at_the_end()? {
         say(&format!("saved in {}", path.display()));
     }
@@ -53,7 +53,7 @@ fn fills_the_screen(args: &WriteArgs) -> bool {
     !args.plain && !dumb && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-fn print(desk: &Desk, seed: u64, as_json: bool) -> Result<()> {
+fn print(desk: &Desk, prompt: &str, seed: u64, as_json: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let session = &desk.session;
     if as_json {
@@ -70,7 +70,7 @@ fn print(desk: &Desk, seed: u64, as_json: bool) -> Result<()> {
             })
             .collect();
         let line = json!({
-            "prompt": session.prompt(),
+            "prompt": prompt,
             "text": session.text(),
             "tokens": tokens,
             "nats_per_token": session.score(&ALL).nats_per_token(),

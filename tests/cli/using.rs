@@ -80,6 +80,8 @@ fn what_is_banned_is_not_written_and_what_came_lately_comes_less_often() {
     assert!(text(&plain).contains('e') && text(&plain).contains("qu"), "{plain}");
     assert_eq!(plain["drawing"], serde_json::json!({ "temperature": 1.0 }));
     let banned = with(&["--ban", "e", "--ban", "QU", "--ban", ", "]);
+    let expected = serde_json::json!({ "temperature": 1.0, "ban": ["e", "QU", ", "] });
+    assert_eq!(banned["drawing"], expected);
     let found = text(&banned);
     assert!(!found.contains('e') && !found.contains("qu") && !found.contains(", "), "{found}");
     // The end of the prompt counts: after "q" it would be "u".
@@ -208,6 +210,9 @@ fn generate_with_the_help_of_counts() {
     let text = place.stdout(&helped);
     assert_ne!(text, place.stdout(&plain));
     assert_eq!(text, place.stdout(&helped), "the same seed");
+    let json = place.json(&[&helped[..], &["--json", "--ngram-order", "4"]].concat());
+    let drawing = serde_json::json!({ "temperature": 0.2, "ngrams": true, "ngram_order": 4 });
+    assert_eq!(json["drawing"], drawing);
     // Words that the few steps of the training have not taught the network.
     let words = |text: &str| ["céu", "azul", "também", "noite"].map(|w| text.matches(w).count());
     let (with, without) = (words(&text), words(&place.stdout(&plain)));

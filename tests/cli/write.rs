@@ -55,7 +55,7 @@ fn json_tells_who_chose_each_token_and_how_much_it_surprised() {
     let place = Place::new();
     let (json, ..) = write(&place, &["A ", "--json", "--seed", "1"], "1\n+b\nw 2\n");
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["prompt"], &json["seed"]), (&"a ".into(), &1.into()));
+    assert_eq!((&json["prompt"], &json["seed"]), (&"A ".into(), &1.into()));
     let tokens = json["tokens"].as_array().unwrap();
     let by: Vec<&str> = tokens.iter().map(|token| token["by"].as_str().unwrap()).collect();
     assert_eq!(by, ["picked", "typed", "drawn", "drawn"]);
