@@ -20,6 +20,7 @@ mod run_folder;
 mod say;
 mod shell;
 mod texts;
+mod visible;
 
 use std::process::ExitCode;
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{GenerateArgs, UsageError};
 use crate::say::say;
-use crate::{drawing, known_text, models, number};
+use crate::{drawing, known_text, models, number, visible};
 
 /// Texts written before any of them is shown.
 const SHOWN_TOGETHER: usize = 256;
@@ -89,11 +89,11 @@ fn print_as_written(mut generator: Generator<'_>, prompt: &str) -> Result<usize>
     // Buffered line by line, so that whoever reads along sees each line as it is written.
     let mut out = std::io::stdout().lock();
     let is_terminal = out.is_terminal();
-    write!(out, "{prompt}")?;
+    write!(out, "{}", visible::on(&out, prompt))?;
     let mut outcome = Ok(());
     while outcome.is_ok()
         && generator.step(|_, piece| {
-            outcome = out.write_all(piece.as_bytes());
+            outcome = write!(out, "{}", visible::on(&out, piece));
         })
     {
         if is_terminal {
@@ -109,7 +109,9 @@ fn print_as_written(mut generator: Generator<'_>, prompt: &str) -> Result<usize>
 fn print_all(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for (number, Written { text, .. }) in texts.iter().enumerate() {
-        writeln!(out, "== sample {} ==\n{}{text}\n", shown.first + number + 1, shown.prompt)?;
+        let text = format!("{}{text}", shown.prompt);
+        let text = visible::on(out.get_ref(), &text);
+        writeln!(out, "== sample {} ==\n{text}\n", shown.first + number + 1)?;
     }
     Ok(out.flush()?)
 }
@@ -127,7 +129,7 @@ fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
             "sample": shown.first + number,
             "drawing": shown.drawing,
         });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", visible::json_on(out.get_ref(), &line))?;
     }
     Ok(out.flush()?)
 }

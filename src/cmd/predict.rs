@@ -8,7 +8,7 @@ use machado_core::sample::Sampler;
 use serde_json::json;
 
 use crate::cli::PredictArgs;
-use crate::{models, number};
+use crate::{models, number, visible};
 
 /// Characters of a bar that stands for certainty.
 const BAR: f64 = 40.0;
@@ -26,7 +26,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
             .iter()
             .map(|c| json!({ "token": c.token, "id": c.id, "probability": c.probability }))
             .collect();
-        writeln!(out, "{}", json!({ "prompt": prompt.text, "candidates": list }))?;
+        let json = json!({ "prompt": prompt.text, "candidates": list });
+        writeln!(out, "{}", visible::json_on(&out, &json))?;
         return Ok(());
     }
     let width = candidates.iter().map(|c| number::quoted(&c.token).chars().count()).max();

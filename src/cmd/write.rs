@@ -20,7 +20,7 @@ use self::desk::Desk;
 use self::show::ALL;
 use crate::cli::WriteArgs;
 use crate::say::say;
-use crate::{drawing, models};
+use crate::{drawing, models, visible};
 
 pub(super) fn run(args: &WriteArgs) -> Result<()> {
     if let Some(path) = &args.out {
@@ -76,9 +76,9 @@ fn print(desk: &Desk, prompt: &str, seed: u64, as_json: bool) -> Result<()> {
             "nats_per_token": session.score(&ALL).nats_per_token(),
             "seed": seed,
         });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", visible::json_on(&out, &line))?;
     } else {
-        writeln!(out, "{}", session.text())?;
+        writeln!(out, "{}", visible::on(&out, &session.text()))?;
     }
     Ok(out.flush()?)
 }

@@ -4,7 +4,7 @@ use machado_core::sample::Sampler;
 use machado_core::session::{Origin, Session};
 use unicode_width::UnicodeWidthChar;
 
-use crate::drawing;
+use crate::{drawing, visible};
 
 /// Every origin.
 pub(super) const ALL: [Origin; 3] = [Origin::Picked, Origin::Typed, Origin::Drawn];
@@ -13,7 +13,7 @@ pub(super) const ALL: [Origin; 3] = [Origin::Picked, Origin::Typed, Origin::Draw
 /// turn the direction of writing or not be seen becomes its number.
 pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible::without_controls(text).chars() {
         let unseen = matches!(
             c,
             '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -22,7 +22,7 @@ pub(super) fn clean(text: &str) -> String {
         match c {
             '\n' => out.push(c),
             '\t' => out.push('⇥'),
-            c if c.is_control() || unseen => out.extend(c.escape_unicode()),
+            c if unseen => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
