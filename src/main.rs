@@ -2,8 +2,10 @@
 
 #![allow(unreachable_pub, reason = "nothing here is a library")]
 
+mod candidates;
 mod cli;
 mod cmd;
+mod columns;
 mod curves;
 mod drawing;
 mod files;

@@ -44,10 +44,10 @@ fn what_the_model_writes_is_what_generate_writes() {
 #[test]
 fn the_temperature_reshapes_the_candidates() {
     let place = Place::new();
-    let (_, talk, code) = write(&place, &["A "], "t 0\nt 0,5\nq\n");
+    let (_, talk, code) = write(&place, &["A "], "t 0.01\nt 0,5\nq\n");
     assert_eq!(code, 0);
     assert!(talk.contains("   1  \"") && talk.contains("1.0000  ██████████████████████████████\n"));
-    assert!(talk.contains("temperature 0; ") && talk.contains("temperature 0.5; "), "{talk}");
+    assert!(talk.contains("temperature 0.01; ") && talk.contains("temperature 0.5; "), "{talk}");
 }
 
 #[test]
