@@ -115,7 +115,7 @@ fn keys_pick_type_undo_and_change_the_temperature() {
     terminal.press("\x1b[D\x1b[D");
     terminal.see_text("temperature 0.8");
     terminal.press("t0\r");
-    terminal.see_text("1.0000");
+    terminal.see_text(" drawn  █");
     terminal.press("x");
     terminal.see_text("'x' means nothing here; ? shows the keys");
     terminal.press("?");

@@ -200,8 +200,24 @@ impl Session {
 
     /// The `count` likeliest tokens that may come next, with the probabilities that the sampler gives
     /// them, the likeliest first.
+    ///
+    /// At temperature 0 the first one is always drawn. The probabilities are then those at temperature
+    /// 1 without filters, since what they are at 0 tells nothing of the others.
     pub fn candidates(&self, count: usize) -> Vec<Candidate> {
-        let probabilities = self.config.sampler.distribution(self.streams.logits(0), &self.ids);
+        let sampler = &self.config.sampler;
+        let sampler = if sampler.temperature == 0.0 {
+            &Sampler {
+                temperature: 1.0,
+                top_k: None,
+                top_p: None,
+                min_p: None,
+                typical_p: None,
+                ..sampler.clone()
+            }
+        } else {
+            sampler
+        };
+        let probabilities = sampler.distribution(self.streams.logits(0), &self.ids);
         candidates(&self.tokenizer, &probabilities, count)
     }
 

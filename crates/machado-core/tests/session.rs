@@ -54,6 +54,31 @@ fn candidates_are_what_predict_says_after_the_same_text() {
     assert!(session.pick(9999).is_err() && session.chosen().len() == 3);
 }
 
+/// All probability would be on one, which tells nothing of the others.
+#[test]
+fn at_temperature_0_candidates_are_those_at_1_and_the_first_is_drawn() {
+    let model = model();
+    let greedy = Sampler {
+        temperature: 0.0,
+        top_k: Some(2),
+        typical_p: Some(0.1),
+        repetition_penalty: Some(1.5),
+        ..Sampler::default()
+    };
+    let mut session = session_with(&model, &[3, 1, 2], greedy.clone());
+    for _ in 0..20 {
+        let ids: Vec<u32> =
+            [3, 1, 2].into_iter().chain(session.chosen().iter().map(|t| t.id)).collect();
+        let at_one = Sampler { repetition_penalty: Some(1.5), ..Sampler::default() };
+        let expected = predict(&model, VectorUnit::detect(), &ids, &at_one, 6).unwrap();
+        let candidates = session.candidates(6);
+        assert_eq!(candidates, expected);
+        session.write(Until::Tokens(1), |_| true);
+        assert_eq!(session.chosen().last().unwrap().id, candidates[0].id);
+    }
+    assert_eq!(session.sampler(), &greedy);
+}
+
 #[test]
 fn the_surprise_is_that_of_the_model_whatever_the_temperature() {
     let model = model();

@@ -72,6 +72,9 @@ pub(super) fn settings(sampler: &Sampler) -> String {
     if !sampler.bans.is_empty() {
         words.push("bans".into());
     }
+    if drawing_of(sampler) == Drawing::First {
+        words.push("probabilities as at temperature 1".into());
+    }
     words.join(" · ")
 }
 
