@@ -106,11 +106,12 @@ impl LoadedModel {
             None => prompt.to_owned(),
         };
         let tokenizer = &self.file.model.tokenizer;
-        let text = tokenizer.read_of_prompt(&text).to_owned();
+        let read = tokenizer.read_of_prompt(&text);
         let mut encoding = tokenizer.encoding(unknown, "prompt");
-        tokenizer.encode_piece(&self.standardize().apply(&text), &mut encoding)?;
+        tokenizer.encode_piece(&self.standardize().apply(read), &mut encoding)?;
         warn_of_skipped(&encoding);
-        Ok(Prompt { text, ids: encoding.ids.to_vec() })
+        let space_waits = read.len() < text.len();
+        Ok(Prompt { text: read.to_owned(), space_waits, ids: encoding.ids.to_vec() })
     }
 }
 
@@ -120,6 +121,8 @@ pub struct Prompt {
     /// As it was typed, without what the model is to say itself; see
     /// [`Tokenizer::read_of_prompt`](machado_core::tokenizer::Tokenizer::read_of_prompt).
     pub text: String,
+    /// Whether that is the space that a word begins with.
+    pub space_waits: bool,
     /// What the model reads.
     pub ids: Vec<u32>,
 }

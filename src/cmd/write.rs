@@ -35,6 +35,7 @@ pub(super) fn run(args: &WriteArgs) -> Result<()> {
         standardize: loaded.standardize(),
         unknown: args.model.unknown,
         seed,
+        space_waits: prompt.space_waits,
     };
     let session = Session::new(&loaded.file.model, compute.unit(), &prompt.ids, config)?;
     let mut desk = Desk::new(session, args.top, args.tokens, args.out.clone());

@@ -148,6 +148,26 @@ fn a_banned_word_is_not_written_wherever_it_stands() {
 }
 
 #[test]
+fn the_space_that_a_prompt_or_a_typed_text_ends_with_is_not_lost() {
+    for kind in KINDS {
+        let place = place_with_run(kind);
+        let write = |prompt: &str, lines: &str, more: &[&str]| {
+            let args = [&["write", prompt, "--model", "run", "--seed", "3"], more].concat();
+            let output = place.machado(&args).write_stdin(lines.to_owned()).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(write("a cor ", "+do \n+mar\nq\n", &[]), "a cor do mar\n");
+        assert_eq!(write("a cor ", "+do\nu\nq\n", &[]), "a cor \n");
+        assert_eq!(write("a cor", "+ \nb\n+do\nq\n", &[]), "a cordo\n");
+        // What the model writes is what it writes after such a prompt in any command.
+        let args = ["generate", "a cor ", "--model", "run", "--seed", "3", "-n", "20"];
+        assert_eq!(write("a cor ", "w 20\n", &[]), place.stdout(&args));
+        let json: Value = serde_json::from_str(&write("A cor ", "w 20\n", &["--json"])).unwrap();
+        assert_eq!(json["prompt"], "A cor", "as with generate");
+    }
+}
+
+#[test]
 fn stop_strings_lie_across_tokens() {
     for kind in KINDS {
         let place = place_with_run(kind);
