@@ -194,6 +194,12 @@ fn evaluate_with_help_reads_better() {
         1,
         &["broke the weights", "try a smaller --adapt (it was 1"],
     );
+    // No number breaks, but nothing is known any more; also where counts would hide it.
+    for more in [&[][..], &["--ngrams"]] {
+        let args = ["evaluate", "--model", "run", "--adapt", "1000", "--json"];
+        let parts = [" without --adapt\nhint: ", "try a smaller --adapt (it was 1000)"];
+        place.fails(&[&args[..], more].concat(), 1, &parts);
+    }
     std::fs::rename(place.path("text.txt"), place.path("moved.txt")).unwrap();
     place.fails(
         &["evaluate", "other.txt", "--model", "run", "--ngrams"],

@@ -196,6 +196,18 @@ pub enum Error {
         learning_rate: f64,
     },
 
+    /// Learning while reading that makes the model worse than a blind guess.
+    #[error(
+        "the loss is {loss:.1} nats per token, and {without:.1} without learning while reading\n\
+         hint: try a smaller learning rate"
+    )]
+    HarmfulLearning {
+        /// The mean loss.
+        loss: f64,
+        /// That of the model as it was.
+        without: f64,
+    },
+
     /// Bytes that are no model file.
     #[error(
         "this is not a model file of machado: {problem}\nhint: models are the .safetensors \
