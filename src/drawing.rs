@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use machado_core::sample::{Bans, Sampler};
 use serde_json::{Map, Value, json};
 
-use crate::cli::{SamplerArgs, UsageError};
+use crate::cli::{NgramArgs, SamplerArgs, UsageError};
 use crate::models::LoadedModel;
 
 /// The sampler that the flags name, for this model.
@@ -41,16 +41,24 @@ pub fn settings(sampler: &Sampler) -> Vec<(&'static str, f64)> {
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// The settings that are in force as JSON, such as `{"temperature": 1.0, "top_k": 40}`.
-pub fn json(sampler: &Sampler) -> Value {
+/// The settings that are in force as JSON, by the names of their flags, such as `{"temperature": 1.0,
+/// "top_k": 40, "ban": ["—"]}`.
+pub fn json(sampler: &Sampler, bans: &[String], ngrams: &NgramArgs) -> Value {
     let number = |name, value: f64| match name {
         "top-k" | "repetition-window" => json!(value as u64),
         _ => json!(value),
     };
     let settings = settings(sampler).into_iter();
-    Value::Object(Map::from_iter(
-        settings.map(|(name, value)| (name.replace('-', "_"), number(name, value))),
-    ))
+    let mut drawing =
+        Map::from_iter(settings.map(|(name, value)| (name.replace('-', "_"), number(name, value))));
+    if !bans.is_empty() {
+        drawing.insert("ban".into(), json!(bans));
+    }
+    if ngrams.ngrams {
+        drawing.insert("ngrams".into(), json!(true));
+        drawing.insert("ngram_order".into(), json!(ngrams.ngram_order));
+    }
+    Value::Object(drawing)
 }
 
 /// A seed that is another one each time, short enough to type again.

@@ -10,11 +10,12 @@ use machado_core::evaluate::practise;
 use machado_core::ids::TokenIds;
 use machado_core::math::threads::Compute;
 use machado_core::mixture::Mixture;
-use machado_core::tokenizer::UnknownPolicy;
+use machado_core::tokenizer::{Encoding, UnknownPolicy};
 
 use crate::cli::{NgramArgs, PartArg};
 use crate::models::{self, LoadedModel};
-use crate::number::grouped;
+use crate::number::{self, grouped};
+use crate::say::say;
 use crate::texts::Texts;
 
 /// A text in a model's own ids.
@@ -29,14 +30,33 @@ pub struct KnownText {
 impl KnownText {
     /// Reads the given texts, or without any those that the model was trained on.
     pub fn read(loaded: &LoadedModel, paths: &[PathBuf], unknown: UnknownPolicy) -> Result<Self> {
+        let (text, encoding) = Self::encode(loaded, paths, unknown)?;
+        if !encoding.skipped.is_empty() && text.is_own(loaded) {
+            // They were named when the model was trained, and it has never seen the text with them.
+            say(&format!(
+                "note: {} of the text left out, as in the training of the model",
+                number::counted(encoding.skipped_in_all() as usize, "character", "characters")
+            ));
+        } else {
+            models::warn_of_skipped(&encoding);
+        }
+        Ok(text)
+    }
+
+    /// The text and, without its ids, the encoding that it came by.
+    fn encode(
+        loaded: &LoadedModel,
+        paths: &[PathBuf],
+        unknown: UnknownPolicy,
+    ) -> Result<(Self, Encoding)> {
         let texts = if paths.is_empty() { loaded.own_texts()? } else { Texts::open(paths)? };
         let tokenizer = &loaded.file.model.tokenizer;
         let mut encoding = tokenizer.encoding(unknown, "text");
         texts.for_each_piece(loaded.standardize(), |piece| {
             Ok(tokenizer.encode_piece(piece, &mut encoding)?)
         })?;
-        models::warn_of_skipped(&encoding);
-        Ok(Self { ids: encoding.ids, fingerprint: OnceCell::new() })
+        let ids = std::mem::take(&mut encoding.ids);
+        Ok((Self { ids, fingerprint: OnceCell::new() }, encoding))
     }
 
     /// Reads the text that a model was trained on, for its n-grams.
@@ -48,7 +68,7 @@ impl KnownText {
                 loaded.name
             );
         }
-        let own = Self::read(loaded, &[], UnknownPolicy::Skip)
+        let (own, _) = Self::encode(loaded, &[], UnknownPolicy::Skip)
             .context("--ngrams counts the text that the model was trained on")?;
         if !own.is_own(loaded) {
             bail!(

@@ -2,8 +2,10 @@
 
 #![allow(unreachable_pub, reason = "nothing here is a library")]
 
+mod candidates;
 mod cli;
 mod cmd;
+mod columns;
 mod curves;
 mod drawing;
 mod files;
@@ -15,11 +17,13 @@ mod number;
 mod plot;
 mod presets;
 mod progress;
+mod prompt;
 mod run_folder;
 mod sae_folder;
 mod say;
 mod shell;
 mod texts;
+mod visible;
 
 use std::process::ExitCode;
 

@@ -106,11 +106,12 @@ impl LoadedModel {
             None => prompt.to_owned(),
         };
         let tokenizer = &self.file.model.tokenizer;
-        let text = tokenizer.read_of_prompt(&text).to_owned();
+        let read = tokenizer.read_of_prompt(&text);
         let mut encoding = tokenizer.encoding(unknown, "prompt");
-        tokenizer.encode_piece(&self.standardize().apply(&text), &mut encoding)?;
+        tokenizer.encode_piece(&self.standardize().apply(read), &mut encoding)?;
         warn_of_skipped(&encoding);
-        Ok(Prompt { text, ids: encoding.ids.to_vec() })
+        let space_waits = read.len() < text.len();
+        Ok(Prompt { text: read.to_owned(), space_waits, ids: encoding.ids.to_vec() })
     }
 }
 
@@ -120,6 +121,8 @@ pub struct Prompt {
     /// As it was typed, without what the model is to say itself; see
     /// [`Tokenizer::read_of_prompt`](machado_core::tokenizer::Tokenizer::read_of_prompt).
     pub text: String,
+    /// Whether that is the space that a word begins with.
+    pub space_waits: bool,
     /// What the model reads.
     pub ids: Vec<u32>,
 }
@@ -131,10 +134,9 @@ pub fn warn_of_skipped(encoding: &Encoding) {
     }
     let mut skipped = encoding.skipped.clone();
     skipped.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-    let total: u64 = skipped.iter().map(|(_, count)| count).sum();
     say(&format!(
         "warning: the model does not know {} of the {}: {}; left out",
-        number::counted(total as usize, "character", "characters"),
+        number::counted(encoding.skipped_in_all() as usize, "character", "characters"),
         encoding.source_name,
         number::counts(&skipped),
     ));

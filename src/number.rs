@@ -5,6 +5,8 @@ use std::time::Duration;
 
 pub use machado_core::error::grouped;
 
+use crate::columns::clip;
+
 /// `14.1 MB`.
 pub fn bytes(count: u64) -> String {
     let units = ["bytes", "kB", "MB", "GB", "TB"];
@@ -48,22 +50,14 @@ pub fn bar(share: f64, width: f64) -> String {
 /// there are.
 pub fn counts<T: Debug>(things: &[(T, u64)]) -> String {
     const SHOWN: usize = 8;
+    const COLUMNS: usize = 40;
     let shown = things.iter().take(SHOWN);
     let mut shown: Vec<String> =
-        shown.map(|(thing, n)| format!("{} ×{n}", clipped(&format!("{thing:?}")))).collect();
+        shown.map(|(thing, n)| format!("{} ×{n}", clip(&format!("{thing:?}"), COLUMNS))).collect();
     if things.len() > SHOWN {
         shown.push(format!("and {} more", grouped((things.len() - SHOWN) as u64)));
     }
     shown.join(", ")
-}
-
-/// The beginning of a word that is too long to be shown.
-fn clipped(text: &str) -> String {
-    const LONGEST: usize = 40;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

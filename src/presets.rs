@@ -1,11 +1,13 @@
 //! Settings by name, and what the flags change in them.
 
+mod stack;
+mod idle;
+
 use anyhow::{Context, Result, bail};
-use machado_core::layers::Activation;
-use machado_core::model::LayerConfig;
 use machado_core::optimizer::OptimizerConfig;
 use machado_core::run::RunConfig;
 
+pub use self::idle::idle_flags;
 use crate::cli::{Length, Settings, UsageError};
 use crate::files;
 
@@ -29,8 +31,7 @@ pub fn resolve(settings: &Settings, length: &Length) -> Result<RunConfig> {
         }
         None => by_name(settings.preset.as_deref().unwrap_or(DEFAULT))?,
     };
-    apply_settings(&mut config, settings);
-    apply_weight_decay(&mut config, settings)?;
+    apply_settings(&mut config, settings)?;
     apply_length(&mut config, length);
     Ok(config)
 }
@@ -54,7 +55,7 @@ pub fn file_of(name: &str) -> Result<&'static str> {
     Ok(text)
 }
 
-fn apply_settings(config: &mut RunConfig, settings: &Settings) {
+fn apply_settings(config: &mut RunConfig, settings: &Settings) -> Result<()> {
     /// Replaces fields by flags that were given.
     macro_rules! set {
         ($($flag:ident => $($field:ident).+;)*) => {
@@ -99,7 +100,8 @@ fn apply_settings(config: &mut RunConfig, settings: &Settings) {
     if !settings.sample_temperature.is_empty() {
         config.samples.temperatures.clone_from(&settings.sample_temperature);
     }
-    apply_layer_settings(&mut config.model.layers, settings);
+    apply_weight_decay(config, settings)?;
+    stack::apply(&mut config.model, settings)
 }
 
 /// Only one optimizer knows weight decay.
@@ -116,60 +118,6 @@ fn apply_weight_decay(config: &mut RunConfig, settings: &Settings) -> Result<()>
     Ok(())
 }
 
-fn apply_layer_settings(layers: &mut Vec<LayerConfig>, settings: &Settings) {
-    for layer in layers.iter_mut() {
-        match layer {
-            LayerConfig::Embedding { output_dim } => {
-                *output_dim = settings.embedding_dim.unwrap_or(*output_dim);
-            }
-            LayerConfig::Conv1d { filters, .. } => {
-                *filters = settings.filters.unwrap_or(*filters);
-            }
-            LayerConfig::Gru { units } => *units = settings.units.unwrap_or(*units),
-            LayerConfig::Dropout { .. } | LayerConfig::Add { .. } | LayerConfig::Dense { .. } => {}
-        }
-    }
-    let is_gru = |layer: &LayerConfig| matches!(layer, LayerConfig::Gru { .. });
-    if let Some(count) = settings.gru_layers
-        && let Some(first) = layers.iter().position(is_gru)
-    {
-        let gru = layers[first].clone();
-        // A sum may name a GRU that is no longer there.
-        layers.retain(|layer| !is_gru(layer) && !matches!(layer, LayerConfig::Add { .. }));
-        layers.splice(first..first, std::iter::repeat_n(gru, count));
-    }
-    let dropout = layers.iter().find(|layer| matches!(layer, LayerConfig::Dropout { .. })).cloned();
-    let dropout = match (settings.dropout, dropout) {
-        (Some(rate), Some(LayerConfig::Dropout { per, .. })) => {
-            Some(LayerConfig::Dropout { rate, per })
-        }
-        (Some(rate), _) => Some(LayerConfig::dropout(rate)),
-        // New layers get what the others have.
-        (None, dropout) if settings.gru_layers.is_some() => dropout,
-        (None, _) => None,
-    };
-    if let Some(dropout) = dropout {
-        set_dropout(layers, &dropout);
-    }
-}
-
-/// Puts this dropout before each GRU and before the output, in place of any other.
-fn set_dropout(layers: &mut Vec<LayerConfig>, dropout: &LayerConfig) {
-    layers.retain(|layer| !matches!(layer, LayerConfig::Dropout { .. }));
-    if matches!(dropout, LayerConfig::Dropout { rate: 0.0, .. }) {
-        return;
-    }
-    let with_dropout = |layer: &LayerConfig| {
-        let before = matches!(
-            layer,
-            LayerConfig::Gru { .. } | LayerConfig::Dense { activation: Activation::Softmax, .. }
-        );
-        let dropout = before.then(|| dropout.clone());
-        dropout.into_iter().chain([layer.clone()]).collect::<Vec<_>>()
-    };
-    *layers = layers.iter().flat_map(with_dropout).collect();
-}
-
 /// Sets when the run ends; a flag for that drops the config's own.
 pub fn apply_length(config: &mut RunConfig, length: &Length) {
     let training = &mut config.training;
@@ -184,6 +132,8 @@ pub fn apply_length(config: &mut RunConfig, length: &Length) {
 
 #[cfg(test)]
 mod tests {
+    use machado_core::model::LayerConfig;
+
     use super::*;
 
     #[test]

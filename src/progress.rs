@@ -18,6 +18,7 @@ use crate::number::{bytes, counted, counts, duration, grouped};
 use crate::run_folder::RunFolder;
 use crate::say::say;
 use crate::texts::Texts;
+use crate::visible;
 
 /// How often plain lines come while nothing else happens.
 const PLAIN_EVERY: Duration = Duration::from_secs(5);
@@ -239,7 +240,7 @@ impl Reporter {
         match event {
             Event::Step(_) | Event::Evaluating { .. } => {}
             Event::Sample(sample) => {
-                self.note(&show_sample(sample));
+                self.note(&visible::on(&std::io::stderr(), &show_sample(sample)));
                 let fields = json!({
                     "temperature": sample.temperature,
                     "prompt": sample.prompt,
@@ -394,8 +395,9 @@ impl Reporter {
 }
 
 fn print_json(entry: &Value) {
+    let mut out = std::io::stdout();
     // Whoever reads may have gone; the run goes on.
-    let _ = writeln!(std::io::stdout(), "{entry}");
+    let _ = writeln!(out, "{}", visible::json_on(&out, entry));
 }
 
 /// A layer in one word and its size.

@@ -74,6 +74,11 @@ impl RunFolder {
         outcome
     }
 
+    /// Whether a folder is that of a run.
+    pub fn is_one(path: &Path) -> bool {
+        path.join(CONFIG).is_file() && path.join(METRICS).is_file()
+    }
+
     /// The folder of a run that exists.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.join(CONFIG).exists() {

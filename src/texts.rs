@@ -13,8 +13,9 @@ use machado_core::text::{Detector, Standardize, TextEncoding};
 use machado_core::tokenizer::{Rare, Tokenizer, TokenizerKind};
 use machado_core::train::TrainingText;
 
-use crate::files;
+use crate::run_folder::RunFolder;
 use crate::say::say;
+use crate::{files, shell};
 
 /// The sample text inside the program: original stories and letters, in the public domain.
 pub const SAMPLE: &str = include_str!("../assets/contos.txt");
@@ -60,6 +61,12 @@ impl Texts {
                 let mut bytes = Vec::new();
                 std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
                 sources.push(Source::in_memory(STANDARD_INPUT, bytes)?);
+            } else if RunFolder::is_one(path) {
+                bail!(
+                    "{0} is the folder of a run, and no text\n\
+                     hint: --model {0} uses its model, --resume {0} goes on training it",
+                    shell::quoted_path(&path.display().to_string())
+                );
             } else if path.is_dir() {
                 for file in text_files(path)? {
                     sources.push(Source::file(file)?);
@@ -206,7 +213,7 @@ impl Source {
     }
 }
 
-/// The .txt files of a folder and of those below it, sorted by path.
+/// The .txt files of a folder and of those below it that are no runs, sorted by path.
 fn text_files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     let mut folders = vec![folder.to_owned()];
@@ -216,9 +223,12 @@ fn text_files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
             let entry = entry.with_context(context)?;
             let path = entry.path();
             let is_text = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("txt"));
-            // A linked folder may lead back here, so only real ones are looked into.
+            // A linked folder may lead back here, so only real ones are looked into. What a model
+            // wrote while it was trained is no text to learn from.
             if entry.file_type().with_context(context)?.is_dir() {
-                folders.push(path);
+                if !RunFolder::is_one(&path) {
+                    folders.push(path);
+                }
             } else if is_text && !path.is_dir() {
                 found.insert(path);
             }

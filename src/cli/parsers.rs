@@ -10,6 +10,13 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     at_least_one_u64(text).map(|n| n as usize)
 }
 
+pub(super) fn at_least_two(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n >= 2 => Ok(n),
+        _ => Err("expected a whole number of at least 2".into()),
+    }
+}
+
 pub(super) fn one_to<const MOST: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if (1..=MOST).contains(&n) => Ok(n),

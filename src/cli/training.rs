@@ -72,9 +72,9 @@ pub struct Settings {
     #[arg(long, value_parser = parse_tokenizer, value_name = "char|word|bpe")]
     pub tokenizer: Option<TokenizerKind>,
 
-    /// Tokens of the vocabulary at most, the most frequent ones [default: all characters; 8192 with
-    /// words; 2048 with bpe]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    /// Tokens of the vocabulary at most, the most frequent ones: 2 or more, with bpe 256 or more
+    /// [default: all characters; 8192 with words; 2048 with bpe]
+    #[arg(long, value_name = "N", value_parser = at_least_two)]
     pub max_vocab: Option<usize>,
 
     /// How often a character or word must come to be a token, or a pair of parts to be joined;
@@ -130,12 +130,13 @@ pub struct Settings {
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Layers")]
     pub units: Option<usize>,
 
-    /// GRU layers, one on the other
+    /// GRU layers, one on the other; new ones are like the last one of the preset, with its dropout
+    /// and its sums
     #[arg(long, value_name = "N", value_parser = one_to::<64>, help_heading = "Layers")]
     pub gru_layers: Option<usize>,
 
-    /// Share of the values switched off while training, before each GRU and after the last one; 0
-    /// for none
+    /// Share of the values switched off while training, wherever the preset has dropout, and also
+    /// before each GRU and before the output; 0 for none
     #[arg(long, value_name = "SHARE", value_parser = share_below_one, help_heading = "Layers")]
     pub dropout: Option<f64>,
 
@@ -186,7 +187,8 @@ pub struct Settings {
     #[arg(long, value_name = "STEPS", help_heading = "Samples")]
     pub sample_every: Option<u64>,
 
-    /// What samples begin with
+    /// What samples begin with [default: the preset's, if each of its words comes in the training
+    /// part, or else the first words of a line of that part]
     #[arg(long, value_name = "TEXT", help_heading = "Samples")]
     pub sample_prompt: Option<String>,
 

@@ -43,7 +43,8 @@ pub struct SamplerArgs {
     pub repetition_window: usize,
 
     /// Never write this; may be given more than once. Of several tokens the last one is left out where
-    /// the others were just written. Where tokens are words, "céu" and " céu" are two
+    /// the others were just written. Where tokens are words or parts of words, "céu" bans " céu" too,
+    /// but " céu" not "céu"
     #[arg(long, value_name = "TEXT")]
     pub ban: Vec<String>,
 }
@@ -84,8 +85,8 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Print one JSON object a line: prompt, text, finish_reason, tokens, tokens_per_second, seed,
-    /// sample, drawing
+    /// Print one JSON object a line: prompt (as given), text (what follows it), finish_reason, tokens,
+    /// tokens_per_second, seed, sample, drawing
     #[arg(long)]
     pub json: bool,
 
@@ -130,7 +131,8 @@ pub struct WriteArgs {
     #[arg(long)]
     pub plain: bool,
 
-    /// Print JSON at the end: prompt, text, tokens (token, id, by, nats), nats_per_token, seed
+    /// Print JSON at the end: prompt (as given), text (the whole one, as the model reads it), tokens
+    /// (token, id, by, nats), nats_per_token, seed
     #[arg(long)]
     pub json: bool,
 

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::cli::{DecodeArgs, PartArg};
 use crate::known_text::KnownText;
-use crate::models;
 use crate::number::grouped;
+use crate::{models, visible};
 
 pub(super) fn run(args: &DecodeArgs) -> Result<()> {
     let loaded = models::load(&args.model)?;
@@ -63,10 +63,12 @@ pub(super) fn run(args: &DecodeArgs) -> Result<()> {
                 "correct": correct,
                 "tokens": args.window,
             });
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", visible::json_on(&out, &line))?;
             continue;
         }
-        let show = |ids: &[u32]| ids.iter().map(|&id| visible(&tokenizer.token(id))).collect();
+        let show_token =
+            |&id: &u32| visible::on(&out, &on_one_line(&tokenizer.token(id))).into_owned();
+        let show = |ids: &[u32]| ids.iter().map(show_token).collect();
         let (original, generated): (Vec<_>, Vec<_>) = (show(original), show(&generated));
         writeln!(
             out,
@@ -80,7 +82,7 @@ pub(super) fn run(args: &DecodeArgs) -> Result<()> {
 }
 
 /// A token on one line: line ends and tabs as signs.
-fn visible(token: &str) -> String {
+fn on_one_line(token: &str) -> String {
     token.replace('\n', "↵").replace('\t', "→")
 }
 

@@ -53,13 +53,18 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
 
 /// The error in the words of this command.
 fn explained(error: Error, adapt: Option<f64>) -> anyhow::Error {
-    match (error, adapt) {
-        (Error::Diverged { what, value, .. }, Some(rate)) => anyhow!(
-            "learning while reading broke the weights: {what} is {value}\n\
-             hint: try a smaller --adapt (it was {rate})"
-        ),
-        (error, _) => error.into(),
-    }
+    let Some(rate) = adapt else { return error.into() };
+    let what = match error {
+        Error::Diverged { what, value, .. } => format!("{what} is {value}"),
+        Error::HarmfulLearning { loss, without } => {
+            format!("the loss is {loss:.1} nats per token, and {without:.1} without --adapt")
+        }
+        error => return error.into(),
+    };
+    anyhow!(
+        "learning while reading broke the weights: {what}\n\
+         hint: try a smaller --adapt (it was {rate})"
+    )
 }
 
 fn as_json(score: &TextScore) -> serde_json::Value {

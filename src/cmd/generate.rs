@@ -7,12 +7,11 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use machado_core::generate::{Generator, GeneratorConfig, Written, write_texts};
 use machado_core::rng::Purpose;
-use machado_core::sample::Sampler;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{GenerateArgs, UsageError};
 use crate::say::say;
-use crate::{drawing, known_text, models, number};
+use crate::{drawing, known_text, models, number, visible};
 
 /// Texts written before any of them is shown.
 const SHOWN_TOGETHER: usize = 256;
@@ -25,10 +24,11 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let compute = super::compute(&args.compute)?;
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let sampler = drawing::sampler(&args.sampler, &loaded)?;
+    let drawing = drawing::json(&sampler, &args.sampler.ban, &args.ngrams);
     let seed = args.seed.unwrap_or_else(drawing::random_seed);
     let mut config = GeneratorConfig {
         mixture: known_text::mixture(&args.ngrams, &loaded, None, &compute)?.map(Arc::new),
-        sampler: sampler.clone(),
+        sampler,
         tokens: args.tokens,
         stop: args.stop.clone(),
         seed,
@@ -54,7 +54,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
             let written: usize = texts.iter().map(|text| text.tokens).sum();
             let rate = written as f64 / taken;
             let prompt = &prompt.text;
-            let shown = Shown { first, seed, prompt, rate, sampler: &sampler };
+            let shown = Shown { first, seed, prompt, rate, drawing: &drawing };
             if args.json {
                 print_json(&texts, &shown)?
             } else {
@@ -82,7 +82,7 @@ struct Shown<'a> {
     prompt: &'a str,
     /// Tokens per second of all.
     rate: f64,
-    sampler: &'a Sampler,
+    drawing: &'a Value,
 }
 
 /// Prints a single text while it is being written; returns its tokens.
@@ -90,11 +90,11 @@ fn print_as_written(mut generator: Generator<'_>, prompt: &str) -> Result<usize>
     // Buffered line by line, so that whoever reads along sees each line as it is written.
     let mut out = std::io::stdout().lock();
     let is_terminal = out.is_terminal();
-    write!(out, "{prompt}")?;
+    write!(out, "{}", visible::on(&out, prompt))?;
     let mut outcome = Ok(());
     while outcome.is_ok()
         && generator.step(|_, piece| {
-            outcome = out.write_all(piece.as_bytes());
+            outcome = write!(out, "{}", visible::on(&out, piece));
         })
     {
         if is_terminal {
@@ -110,7 +110,9 @@ fn print_as_written(mut generator: Generator<'_>, prompt: &str) -> Result<usize>
 fn print_all(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for (number, Written { text, .. }) in texts.iter().enumerate() {
-        writeln!(out, "== sample {} ==\n{}{text}\n", shown.first + number + 1, shown.prompt)?;
+        let text = format!("{}{text}", shown.prompt);
+        let text = visible::on(out.get_ref(), &text);
+        writeln!(out, "== sample {} ==\n{text}\n", shown.first + number + 1)?;
     }
     Ok(out.flush()?)
 }
@@ -126,9 +128,9 @@ fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
             "tokens_per_second": shown.rate,
             "seed": shown.seed,
             "sample": shown.first + number,
-            "drawing": drawing::json(shown.sampler),
+            "drawing": shown.drawing,
         });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", visible::json_on(out.get_ref(), &line))?;
     }
     Ok(out.flush()?)
 }

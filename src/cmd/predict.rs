@@ -3,15 +3,16 @@
 use std::io::Write;
 
 use anyhow::Result;
-use machado_core::predict::{Candidate, PredictConfig, predict};
+use machado_core::predict::{PredictConfig, predict};
 use machado_core::sample::Sampler;
 use serde_json::json;
 
+use crate::candidates::{Drawing, rows};
 use crate::cli::PredictArgs;
-use crate::{models, number};
+use crate::{models, visible};
 
 /// Characters of a bar that stands for certainty.
-const BAR: f64 = 40.0;
+const BAR: usize = 40;
 
 pub(super) fn run(args: &PredictArgs) -> Result<()> {
     let loaded = models::load(&args.model)?;
@@ -27,18 +28,13 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
             .iter()
             .map(|c| json!({ "token": c.token, "id": c.id, "probability": c.probability }))
             .collect();
-        writeln!(out, "{}", json!({ "prompt": prompt.text, "candidates": list }))?;
+        let json = json!({ "prompt": prompt.text, "candidates": list });
+        writeln!(out, "{}", visible::json_on(&out, &json))?;
         return Ok(());
     }
-    let width = candidates.iter().map(|c| number::quoted(&c.token).chars().count()).max();
-    for candidate in &candidates {
-        writeln!(out, "{}", line(candidate, width.unwrap_or(0)))?;
+    for row in rows(&candidates, usize::MAX, Drawing::Any) {
+        let line = format!("{}  {}  {}", row.token, row.number, row.bar(BAR));
+        writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
-}
-
-fn line(candidate: &Candidate, width: usize) -> String {
-    let token = number::quoted(&candidate.token);
-    let bar = number::bar(candidate.probability, BAR);
-    format!("{token:<width$}  {:.4}  {bar}", candidate.probability).trim_end().to_owned()
 }

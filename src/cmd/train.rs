@@ -16,7 +16,7 @@ use crate::progress::Reporter;
 use crate::run_folder::{self, Log, RunFolder};
 use crate::say::say;
 use crate::texts::{self, Texts};
-use crate::{curves, files, interrupt, number, presets, shell};
+use crate::{curves, files, interrupt, number, presets, prompt, shell};
 
 /// How often the run is saved at least, so that a power cut costs little.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -96,7 +96,17 @@ impl Prepared {
 impl Run {
     fn begin(args: &TrainArgs) -> Result<Self> {
         let mut config = presets::resolve(&args.settings, &args.length)?;
+        for (flag, why) in presets::idle_flags(&args.settings, &args.length, &config) {
+            say(&format!("warning: {flag} has no effect: {why}"));
+        }
         let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config, None)?;
+        let samples = &mut config.samples;
+        if args.settings.sample_prompt.is_none()
+            && let Some(found) = prompt::fitting(&samples.prompt, config.text.standardize, &text)
+        {
+            reporter.note(&format!("prompt      {}, from the text", number::quoted(&found)));
+            samples.prompt = found;
+        }
         let trainer = Trainer::new(config, text, compute)?;
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
         let log = folder.create(&trainer, &texts)?;
@@ -203,7 +213,7 @@ impl Run {
         let mut out = std::io::stdout().lock();
         let Ending::Done(reason) = ending else {
             writeln!(out, "stopped after {steps} steps ({time}); nothing is lost. Go on with:")?;
-            writeln!(out, "  {program} train --resume {}", shell::quoted(&folder))?;
+            writeln!(out, "  {program} train --resume {}", shell::quoted_path(&folder))?;
             return Ok(());
         };
         write!(out, "done: {steps} steps in {time}")?;
@@ -220,9 +230,11 @@ impl Run {
         }
         writeln!(out, "\nthe run is in {folder}\n\nnext:")?;
         let config = self.trainer.config();
-        let (prompt, folder) = (shell::quoted(&config.samples.prompt), shell::quoted(&folder));
-        writeln!(out, "  {program} generate {prompt} --model {folder}")?;
-        writeln!(out, "  {program} predict {prompt} --model {folder}")?;
+        let (prompt, folder) = (&config.samples.prompt, shell::quoted_path(&folder));
+        for command in ["generate", "predict"] {
+            let model = format!("--model {folder}");
+            writeln!(out, "  {program} {command} {}", shell::with_text(&model, prompt))?;
+        }
         writeln!(out, "  {program} info {folder}")?;
         // A text from the standard input is gone.
         if config.text.files.iter().all(|name| name != texts::STANDARD_INPUT) {
@@ -249,5 +261,5 @@ fn longer(config: &RunConfig, reason: DoneReason) -> String {
 
 /// How the user called this program, for commands to copy.
 fn program_name() -> String {
-    shell::quoted(&std::env::args().next().unwrap_or_else(|| "machado".into()))
+    shell::quoted_path(&std::env::args().next().unwrap_or_else(|| "machado".into()))
 }

@@ -20,7 +20,7 @@ use self::desk::Desk;
 use self::show::ALL;
 use crate::cli::WriteArgs;
 use crate::say::say;
-use crate::{drawing, models};
+use crate::{drawing, models, visible};
 
 pub(super) fn run(args: &WriteArgs) -> Result<()> {
     if let Some(path) = &args.out {
@@ -35,13 +35,14 @@ pub(super) fn run(args: &WriteArgs) -> Result<()> {
         standardize: loaded.standardize(),
         unknown: args.model.unknown,
         seed,
+        space_waits: prompt.space_waits,
     };
     let session = Session::new(&loaded.file.model, compute.unit(), &prompt.ids, config)?;
     let mut desk = Desk::new(session, args.top, args.tokens, args.out.clone());
     let outcome =
         if fills_the_screen(args) { screen::run(&mut desk) } else { lines::run(&mut desk) };
     // However it ended, the text is not lost: printed, and saved even if nobody is there to read it.
-    let printed = print(&desk, seed, args.json);
+    let printed = print(&desk, &prompt.text, seed, args.json);
     if let Some(path) = desk.save_at_the_end()? {
         say(&format!("saved in {}", path.display()));
     }
@@ -53,7 +54,7 @@ fn fills_the_screen(args: &WriteArgs) -> bool {
     !args.plain && !dumb && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-fn print(desk: &Desk, seed: u64, as_json: bool) -> Result<()> {
+fn print(desk: &Desk, prompt: &str, seed: u64, as_json: bool) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let session = &desk.session;
     if as_json {
@@ -70,15 +71,15 @@ fn print(desk: &Desk, seed: u64, as_json: bool) -> Result<()> {
             })
             .collect();
         let line = json!({
-            "prompt": session.prompt(),
+            "prompt": prompt,
             "text": session.text(),
             "tokens": tokens,
             "nats_per_token": session.score(&ALL).nats_per_token(),
             "seed": seed,
         });
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", visible::json_on(&out, &line))?;
     } else {
-        writeln!(out, "{}", session.text())?;
+        writeln!(out, "{}", visible::on(&out, &session.text()))?;
     }
     Ok(out.flush()?)
 }

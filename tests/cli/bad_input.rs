@@ -53,6 +53,22 @@ fn a_folder_without_text() {
 }
 
 #[test]
+fn a_run_where_a_text_is_expected() {
+    let place = Place::with_run();
+    let parts = ["run is the folder of a run, and no text", "hint: --model run", "--resume run"];
+    place.fails(&["evaluate", "run"], 1, &parts);
+    place.fails(&["evaluate", "run", "--part", "test"], 1, &parts);
+    place.fails(&["decode", "run"], 1, &parts);
+    place.fails(&["train", "run"], 1, &parts);
+    // Its samples are no text either where it lies in a folder with texts.
+    std::fs::create_dir(place.path("folder")).unwrap();
+    std::fs::rename(place.path("run"), place.path("folder/run")).unwrap();
+    place.fails(&["evaluate", "folder"], 1, &["the folder folder has no text"]);
+    place.write("folder/one.txt", "a");
+    place.fails(&["evaluate", "folder"], 1, &["at least 2 tokens long, not 1"]);
+}
+
+#[test]
 fn a_binary_file() {
     let place = Place::new();
     place.write("picture.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0");

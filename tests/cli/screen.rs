@@ -6,7 +6,7 @@ use std::time::Duration;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use vt100::Screen;
 
-use crate::harness::{Place, program};
+use crate::harness::{Place, TINY, program, text};
 
 /// The program on a terminal of its own, which is read into a picture.
 struct Terminal {
@@ -115,7 +115,7 @@ fn keys_pick_type_undo_and_change_the_temperature() {
     terminal.press("\x1b[D\x1b[D");
     terminal.see_text("temperature 0.8");
     terminal.press("t0\r");
-    terminal.see_text("1.0000");
+    terminal.see_text(" drawn  █");
     terminal.press("x");
     terminal.see_text("'x' means nothing here; ? shows the keys");
     terminal.press("?");
@@ -152,6 +152,29 @@ fn the_model_writes_on_and_the_text_is_saved_with_a_key() {
     terminal.ends_with(start.lines().next().unwrap());
     let left: String = generated.chars().take(35).collect();
     assert_eq!(place.text("a.txt"), format!("{left}\n"));
+}
+
+/// Single bytes are tokens of parts of words, and at such a temperature all of them come.
+#[test]
+fn no_model_tells_a_terminal_what_to_do() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let args = ["train", "text.txt", "--out", "run", "--tokenizer", "bpe", "--max-vocab", "300"];
+    place.machado(&args).args(TINY).assert().success();
+    let obeyed = |c: char| c.is_control() && !"\r\n\t".contains(c);
+    let wild = ["A \u{1b}[2J\u{7f}", "--model", "run", "-t", "1000", "--seed", "1", "-n", "500"];
+    for more in [&[][..], &["--samples", "2"], &["--json"]] {
+        let args = [&["generate"], &wild[..], more].concat();
+        let piped = place.stdout(&args);
+        assert!(piped.contains(obeyed), "nothing to hide: {piped:?}");
+        let terminal = Terminal::new(&place, &args, &[]);
+        let mut shown = Vec::new();
+        while let Ok(bytes) = terminal.bytes.recv_timeout(Duration::from_secs(20)) {
+            shown.extend(bytes);
+        }
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(!shown.contains(obeyed) && shown.contains("\\u"), "{shown:?}");
+    }
 }
 
 #[test]

@@ -24,7 +24,8 @@ fn training_says_what_its_tokens_are_and_writes_samples() {
     for (kind, said) in KINDS.iter().zip([", words", ", parts of words"]) {
         let place = Place::new();
         place.write("text.txt", words());
-        let mut command = place.machado(&["train", "text.txt", "--out", "run"]);
+        let args = ["train", "text.txt", "--out", "run", "--sample-prompt", "A cor do "];
+        let mut command = place.machado(&args);
         let assert = command.args(TINY).args(*kind).assert().success();
         let characters = words().chars().count();
         assert
@@ -37,8 +38,8 @@ fn training_says_what_its_tokens_are_and_writes_samples() {
             .stderr(predicate::str::contains("bits per character"));
         // The space that the prompt ends with is the first that a word begins with.
         let samples = place.text("run/samples.txt");
-        assert!(samples.contains("temperature 0.5 ==\nA menina estava"), "{samples}");
-        assert!(!samples.contains("A menina estava  "), "{samples}");
+        assert!(samples.contains("temperature 0.5 ==\nA cor do"), "{samples}");
+        assert!(!samples.contains("A cor do  "), "{samples}");
         let config = place.text("run/config.toml");
         assert!(config.contains(&format!("tokenizer = \"{}\"", kind[1])), "{config}");
     }
@@ -67,8 +68,21 @@ fn rare_characters_are_left_out_with_a_warning() {
     ));
     let info = place.json(&["info", "run", "--json"]);
     assert_eq!(info["text"]["characters"], words().chars().count() - 9);
-    // The same text is known again, without them.
-    place.machado(&["evaluate", "--model", "run", "--part", "test"]).assert().success();
+    // The same text is known again, without them; that is no news.
+    for args in
+        [&["evaluate", "--model", "run", "--part", "test"][..], &["decode", "--model", "run"]]
+    {
+        place.machado(args).assert().success().stderr(
+            predicate::str::contains("note: 9 characters of the text left out, as in the training")
+                .and(predicate::str::contains("warning").not()),
+        );
+    }
+    let mut helped = place.machado(&["generate", "A cor", "--model", "run", "--ngrams", "-n", "5"]);
+    helped.assert().success().stderr(predicate::str::contains("left out").not());
+    place.write("other.txt", "a cor do céu: azul");
+    let mut other = place.machado(&["evaluate", "other.txt", "--model", "run"]);
+    let warning = "warning: the model does not know 1 character of the text: ':' ×1; left out";
+    other.assert().success().stderr(predicate::str::contains(warning));
     place.machado(&["train", "--resume", "run", "--steps", "40"]).assert().success();
     place.fails(
         &["train", "text.txt", "--min-count", "1000000", "--out", "none"],
@@ -118,6 +132,38 @@ fn what_is_written_as_it_comes_is_what_comes_at_once() {
         assert_eq!(json["prompt"], "A cor");
         assert_eq!(json["tokens"], 200);
         assert_eq!(streamed, format!("A cor{}\n", json["text"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_banned_word_is_not_written_wherever_it_stands() {
+    let place = place_with_run(KINDS[0]);
+    let args = ["generate", "do céu", "--model", "run", "--seed", "3", "-n", "600", "--json"];
+    let comes = |more: &[&str]| {
+        let json = place.json(&[&args[..], more].concat());
+        let text = json["text"].as_str().unwrap();
+        text.split(|c: char| !c.is_alphabetic()).any(|word| word == "cor")
+    };
+    assert!(comes(&[]) && !comes(&["--ban", "cor"]));
+}
+
+#[test]
+fn the_space_that_a_prompt_or_a_typed_text_ends_with_is_not_lost() {
+    for kind in KINDS {
+        let place = place_with_run(kind);
+        let write = |prompt: &str, lines: &str, more: &[&str]| {
+            let args = [&["write", prompt, "--model", "run", "--seed", "3"], more].concat();
+            let output = place.machado(&args).write_stdin(lines.to_owned()).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        assert_eq!(write("a cor ", "+do \n+mar\nq\n", &[]), "a cor do mar\n");
+        assert_eq!(write("a cor ", "+do\nu\nq\n", &[]), "a cor \n");
+        assert_eq!(write("a cor", "+ \nb\n+do\nq\n", &[]), "a cordo\n");
+        // What the model writes is what it writes after such a prompt in any command.
+        let args = ["generate", "a cor ", "--model", "run", "--seed", "3", "-n", "20"];
+        assert_eq!(write("a cor ", "w 20\n", &[]), place.stdout(&args));
+        let json: Value = serde_json::from_str(&write("A cor ", "w 20\n", &["--json"])).unwrap();
+        assert_eq!(json["prompt"], "A cor", "as with generate");
     }
 }
 
@@ -222,20 +268,47 @@ fn numbers_that_no_vocabulary_can_have() {
         1,
         &["--max-vocab must be from 256 to 1000000, not 255"],
     );
-    place.fails(&[&train[..], &["--max-vocab", "0"]].concat(), 2, &["--max-vocab", "at least 1"]);
+    for silly in ["0", "1", "-3", "many"] {
+        let max_vocab = format!("--max-vocab={silly}");
+        let args = [&train[..], &[&max_vocab]].concat();
+        place.fails(&args, 2, &["--max-vocab", "expected a whole number of at least 2"]);
+    }
+    let config = place.stdout(&["info", "--preset", "small"]);
+    place.write("one.toml", config.replace("[data]", "max_vocab = 1\n\n[data]"));
+    place.fails(
+        &[&train[..], &["--config", "one.toml"]].concat(),
+        1,
+        &["--max-vocab must be from 2 to 1000000, not 1"],
+    );
     place.fails(&[&train[..], &["--min-count", "0"]].concat(), 2, &["--min-count", "at least 1"]);
     let words = [&train[..], &["--tokenizer", "words"]].concat();
     place.fails(&words, 2, &["expected one of char, word, bpe"]);
     assert!(!place.path("run").exists());
 }
 
+/// Whatever a token is, and however few there are.
+#[test]
+fn a_split_that_is_too_large_counts_characters() {
+    let place = Place::new();
+    place.write("text.txt", words());
+    let characters = words().chars().count();
+    for kind in [&[][..], KINDS[0], KINDS[1]] {
+        let split = format!("{characters}:1");
+        let args = ["train", "text.txt", "--out", "run", "--split", &split];
+        let needed = characters + 1;
+        let expected =
+            format!("{split} needs {needed} characters, but the text has only {characters}\n");
+        place.fails(&[&args[..], kind].concat(), 1, &[&expected, "hint: give a smaller split"]);
+    }
+}
+
 /// A text in which a single token is left gives a model all the same.
 #[test]
 fn a_vocabulary_of_one() {
     let place = Place::new();
-    place.write("text.txt", text());
-    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--max-vocab", "1"]);
+    place.write("text.txt", "ab".to_owned() + &"a".repeat(9000) + "c");
+    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--min-count", "2"]);
     command.args(TINY).assert().success().stderr(predicate::str::contains("are left out"));
     let written = place.stdout(&["generate", "--model", "run", "-n", "5", "--seed", "1"]);
-    assert_eq!(written, "     \n");
+    assert_eq!(written, "aaaaa\n");
 }

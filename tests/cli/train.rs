@@ -4,6 +4,12 @@ use predicates::prelude::*;
 
 use crate::harness::{Place, TINY, program, text};
 
+/// What the samples of a run begin with.
+fn sample_prompt(place: &Place, run: &str) -> String {
+    let config: toml::Table = place.text(&format!("{run}/config.toml")).parse().unwrap();
+    config["samples"]["prompt"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_run_leaves_a_folder_with_everything_in_it() {
     let place = Place::with_run();
@@ -15,7 +21,8 @@ fn a_run_leaves_a_folder_with_everything_in_it() {
     assert!(place.read("run/loss.png").starts_with(b"\x89PNG"));
     assert!(place.read("run/accuracy.png").starts_with(b"\x89PNG"));
     let samples = place.text("run/samples.txt");
-    assert!(samples.contains("== step 10, temperature 0.5 ==\nA menina estava "), "{samples}");
+    let begin = format!("== step 10, temperature 0.5 ==\n{}", sample_prompt(&place, "run"));
+    assert!(samples.contains(&begin), "{samples}");
     let leftovers = std::fs::read_dir(place.path("run")).unwrap();
     assert!(!leftovers.into_iter().any(|f| f.unwrap().path().extension().unwrap() == "partial"));
 }
@@ -61,11 +68,68 @@ fn the_start_says_what_is_trained_and_the_end_what_can_be_done_next() {
         .stderr(predicate::str::contains("embedding 4 → conv1d 6 (width 3) → dropout 0.3 → gru 8"))
         .stderr(predicate::str::contains("memory      about "))
         .stderr(predicate::str::contains("validation loss "))
-        .stdout(predicate::str::contains("done: 30 steps"))
-        .stdout(predicate::str::contains("generate \"A menina estava \" --model runs/text"));
+        .stdout(predicate::str::contains("done: 30 steps"));
     // The same command again takes another folder.
     place.machado(&["train", "text.txt"]).args(TINY).assert().success();
     assert!(place.path("runs/text-2/model.safetensors").exists());
+}
+
+/// The presets' prompt is Portuguese.
+#[test]
+fn samples_and_hints_begin_with_a_prompt_that_fits_the_text() {
+    let place = Place::new();
+    let said = |text: &str, args: &[&str]| {
+        place.write("text.txt", text.repeat(60));
+        let mut command = place.machado(&["train", "text.txt", "--out", "run"]);
+        let output = command.args(TINY).args(args).assert().success().get_output().clone();
+        let prompt = sample_prompt(&place, "run");
+        let samples = place.text("run/samples.txt");
+        assert!(samples.contains(&format!("temperature 0.5 ==\n{}", prompt.trim_end())));
+        std::fs::remove_dir_all(place.path("run")).unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (prompt, text(output.stdout), text(output.stderr))
+    };
+    let english = "Once upon a time there was a girl.\nShe walked into the wood and sang.\n";
+    for kind in ["char", "word", "bpe"] {
+        let (prompt, hints, talk) = said(english, &["--tokenizer", kind]);
+        assert!(english.to_lowercase().contains(&prompt), "{prompt}");
+        assert_eq!(prompt.split(' ').count(), 4, "three words and a space: {prompt:?}");
+        assert!(hints.contains(&format!("generate \"{prompt}\" --model run\n")), "{hints}");
+        assert!(hints.contains(&format!("predict \"{prompt}\" --model run\n")), "{hints}");
+        assert!(talk.contains(&format!("prompt      \"{prompt}\", from the text\n")), "{talk}");
+    }
+    let portuguese = "Uma menina estava à janela e olhava para a rua.\n";
+    let (prompt, hints, talk) = said(portuguese, &[]);
+    assert_eq!(prompt, "A menina estava ");
+    assert!(hints.contains("generate \"A menina estava \" --model run\n"), "{hints}");
+    assert!(!talk.contains("from the text"), "{talk}");
+    // What the user says is taken as it is.
+    let (prompt, hints, _) = said(english, &["--sample-prompt=- Ela's!"]);
+    assert_eq!(prompt, "- Ela's!");
+    assert!(hints.contains(r"generate --model run -- '- Ela'\''s!'"), "{hints}");
+}
+
+#[test]
+fn flags_without_effect_are_named() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let mut command = place.machado(&["train", "text.txt", "--out", "run", "--shift", "3"]);
+    let args = ["--sample-every", "0", "--shuffle-buffer", "9"];
+    let tiny = TINY.chunks(2).filter(|pair| pair[0] != "--sample-every").flatten();
+    let warning = |flag: &str, why: &str| {
+        predicate::str::contains(format!("warning: {flag} has no effect: {why}"))
+    };
+    command
+        .args(tiny)
+        .args(args)
+        .assert()
+        .success()
+        .stderr(warning("--shift", "streams go on where they were; it is for --sampling windows"))
+        .stderr(warning("--shuffle-buffer", "streams are read in their order"))
+        .stderr(warning("--sample-tokens", "with --sample-every 0 there are no samples"));
+    let mut windows = place.machado(&["train", "text.txt", "--out", "again", "--shift", "3"]);
+    let assert = windows.args(TINY).args(["--sampling", "windows"]).assert().success();
+    assert.stderr(predicate::str::contains("has no effect").not());
 }
 
 #[test]

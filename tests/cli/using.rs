@@ -80,6 +80,8 @@ fn what_is_banned_is_not_written_and_what_came_lately_comes_less_often() {
     assert!(text(&plain).contains('e') && text(&plain).contains("qu"), "{plain}");
     assert_eq!(plain["drawing"], serde_json::json!({ "temperature": 1.0 }));
     let banned = with(&["--ban", "e", "--ban", "QU", "--ban", ", "]);
+    let expected = serde_json::json!({ "temperature": 1.0, "ban": ["e", "QU", ", "] });
+    assert_eq!(banned["drawing"], expected);
     let found = text(&banned);
     assert!(!found.contains('e') && !found.contains("qu") && !found.contains(", "), "{found}");
     // The end of the prompt counts: after "q" it would be "u".
@@ -192,6 +194,12 @@ fn evaluate_with_help_reads_better() {
         1,
         &["broke the weights", "try a smaller --adapt (it was 1"],
     );
+    // No number breaks, but nothing is known any more; also where counts would hide it.
+    for more in [&[][..], &["--ngrams"]] {
+        let args = ["evaluate", "--model", "run", "--adapt", "1000", "--json"];
+        let parts = [" without --adapt\nhint: ", "try a smaller --adapt (it was 1000)"];
+        place.fails(&[&args[..], more].concat(), 1, &parts);
+    }
     std::fs::rename(place.path("text.txt"), place.path("moved.txt")).unwrap();
     place.fails(
         &["evaluate", "other.txt", "--model", "run", "--ngrams"],
@@ -208,6 +216,9 @@ fn generate_with_the_help_of_counts() {
     let text = place.stdout(&helped);
     assert_ne!(text, place.stdout(&plain));
     assert_eq!(text, place.stdout(&helped), "the same seed");
+    let json = place.json(&[&helped[..], &["--json", "--ngram-order", "4"]].concat());
+    let drawing = serde_json::json!({ "temperature": 0.2, "ngrams": true, "ngram_order": 4 });
+    assert_eq!(json["drawing"], drawing);
     // Words that the few steps of the training have not taught the network.
     let words = |text: &str| ["céu", "azul", "também", "noite"].map(|w| text.matches(w).count());
     let (with, without) = (words(&text), words(&place.stdout(&plain)));

@@ -44,10 +44,31 @@ fn what_the_model_writes_is_what_generate_writes() {
 #[test]
 fn the_temperature_reshapes_the_candidates() {
     let place = Place::new();
-    let (_, talk, code) = write(&place, &["A "], "t 0\nt 0,5\nq\n");
+    let (_, talk, code) = write(&place, &["A "], "t 0.01\nt 0,5\nq\n");
     assert_eq!(code, 0);
     assert!(talk.contains("   1  \"") && talk.contains("1.0000  ██████████████████████████████\n"));
-    assert!(talk.contains("temperature 0; ") && talk.contains("temperature 0.5; "), "{talk}");
+    assert!(talk.contains("temperature 0.01; ") && talk.contains("temperature 0.5; "), "{talk}");
+}
+
+#[test]
+fn at_temperature_0_the_others_are_seen_and_the_one_that_is_drawn_is_marked() {
+    let place = Place::new();
+    let args = ["A menina ", "--top", "4", "--top-p", "0.1"];
+    let (text, talk, code) = write(&place, &args, "t 0\nw 1\nq\n");
+    assert_eq!(code, 0);
+    let shown: Vec<&str> =
+        talk.lines().skip_while(|line| !line.contains(" drawn")).take(5).collect();
+    let (probabilities, letters): (Vec<f64>, Vec<char>) = shown[..4]
+        .iter()
+        .map(|row| {
+            let (token, number) = row[6..].split_once("  ").unwrap();
+            (number[..6].parse::<f64>().unwrap(), token.chars().nth(1).unwrap())
+        })
+        .unzip();
+    assert!(probabilities.is_sorted_by(|a, b| a >= b) && probabilities[3] > 0.0, "{talk}");
+    assert!(shown[1..4].iter().all(|row| !row.contains("drawn")), "{talk}");
+    assert!(shown[4].ends_with("probabilities as at temperature 1; surprise: nothing written yet"));
+    assert_eq!(text, format!("a menina {}\n", letters[0]));
 }
 
 #[test]
@@ -55,7 +76,7 @@ fn json_tells_who_chose_each_token_and_how_much_it_surprised() {
     let place = Place::new();
     let (json, ..) = write(&place, &["A ", "--json", "--seed", "1"], "1\n+b\nw 2\n");
     let json: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["prompt"], &json["seed"]), (&"a ".into(), &1.into()));
+    assert_eq!((&json["prompt"], &json["seed"]), (&"A ".into(), &1.into()));
     let tokens = json["tokens"].as_array().unwrap();
     let by: Vec<&str> = tokens.iter().map(|token| token["by"].as_str().unwrap()).collect();
     assert_eq!(by, ["picked", "typed", "drawn", "drawn"]);

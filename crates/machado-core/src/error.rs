@@ -80,6 +80,20 @@ pub enum Error {
         characters: u64,
     },
 
+    /// A word so long that nothing is left to validate on.
+    #[error(
+        "the split {split} leaves nothing to validate on: words are never cut, and one of {length} \
+         characters reaches over the whole validation part\n\
+         hint: take --tokenizer char for a text without spaces, or a larger validation part, or none \
+         with --split 1.0:0.0"
+    )]
+    NothingToValidate {
+        /// The split.
+        split: String,
+        /// Characters of the word.
+        length: usize,
+    },
+
     /// Bytes that are no text.
     #[error(
         "this is not text: it has bytes that no text has\n\
@@ -203,6 +217,18 @@ pub enum Error {
         step: u64,
         /// The learning rate of that step.
         learning_rate: f64,
+    },
+
+    /// Learning while reading that makes the model worse than a blind guess.
+    #[error(
+        "the loss is {loss:.1} nats per token, and {without:.1} without learning while reading\n\
+         hint: try a smaller learning rate"
+    )]
+    HarmfulLearning {
+        /// The mean loss.
+        loss: f64,
+        /// That of the model as it was.
+        without: f64,
     },
 
     /// Bytes that are no model file.

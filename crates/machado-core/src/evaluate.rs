@@ -26,6 +26,12 @@ const LESSON: usize = 64;
 /// The largest norm of a gradient while reading; a single text gives wild ones now and then.
 const CLIP_NORM: f64 = 1.0;
 
+/// Nats per token by which learning while reading may make a model worse.
+const MOST_HARM: f64 = 1.0;
+
+/// Lessons after which it is looked for that, so that nobody waits for the end of a long text.
+const LESSONS_OF_GRACE: u64 = 32;
+
 /// What helps the model while it reads. By default nothing does.
 #[derive(Clone, Debug, Default)]
 pub struct Help {
@@ -79,7 +85,8 @@ impl TextScore {
 /// Scores the tokens of a range. `watch` is told how many are done, and says whether to go on.
 ///
 /// # Errors
-/// If there are fewer than two tokens, or learning goes wrong because the rate is too high.
+/// If there are fewer than two tokens, or learning makes the model worse than a blind guess because
+/// the rate is too high.
 pub fn evaluate(
     model: &Model,
     compute: &Compute,
@@ -121,18 +128,22 @@ pub fn practise(
 }
 
 /// A model on its way through a text, and what helps it.
-struct Reader {
+struct Reader<'m> {
     learner: Learner,
     mixture: Option<Mixture>,
     position: Position,
     counted: Counted,
     adapt: Option<f64>,
     lessons: u64,
+    /// The network's own loss in all lessons.
+    learnt: LossSum,
     vocabulary_size: usize,
+    model: &'m Model,
+    compute: &'m Compute,
 }
 
-impl Reader {
-    fn new(model: &Model, compute: &Compute, help: Help) -> Result<Self> {
+impl<'m> Reader<'m> {
+    fn new(model: &'m Model, compute: &'m Compute, help: Help) -> Result<Self> {
         let Help { mixture, adapt, interventions } = help;
         for intervention in &interventions {
             intervention.check(&model.config)?;
@@ -142,16 +153,25 @@ impl Reader {
             return Err(Error::Intervention { problem });
         }
         // Dropout is for those who read a text many times.
-        let model = Model { config: model.config.without_dropout(), ..model.clone() };
+        let own = Model { config: model.config.without_dropout(), ..model.clone() };
         let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false };
-        let optimizer = Optimizer::new(optimizer, model.weights.len());
+        let optimizer = Optimizer::new(optimizer, own.weights.len());
         let vocabulary_size = model.tokenizer.vocabulary_size();
-        let mut learner = Learner::new(model, optimizer, compute.clone())?;
+        let mut learner = Learner::new(own, optimizer, compute.clone())?;
         learner.load();
         learner.engine_mut().intervene(interventions);
-        let position = Position::START;
-        let counted = Counted::default();
-        Ok(Self { learner, mixture, position, counted, adapt, lessons: 0, vocabulary_size })
+        Ok(Self {
+            learner,
+            mixture,
+            position: Position::START,
+            counted: Counted::default(),
+            adapt,
+            lessons: 0,
+            learnt: LossSum::default(),
+            vocabulary_size,
+            model,
+            compute,
+        })
     }
 
     /// Scores the tokens of a range after its first one, if `watch`, which is told how many are done,
@@ -172,8 +192,30 @@ impl Reader {
             if !watch(sum.positions) {
                 return Ok(None);
             }
+            if self.lessons == LESSONS_OF_GRACE {
+                self.check_learning(ids, range.start..range.end.min(first + size + 1))?;
+            }
         }
+        self.check_learning(ids, range)?;
         Ok(Some(sum))
+    }
+
+    /// A learning rate that is far too high need not break a number: it may only make the model worse
+    /// than one that knows nothing, and than it was. `range` is what was read.
+    fn check_learning(&self, ids: &TokenIds, range: Range<usize>) -> Result<()> {
+        let blind_guess = (self.vocabulary_size as f64).ln();
+        let loss = self.learnt.loss();
+        if self.learnt.positions == 0 || loss <= blind_guess + MOST_HARM {
+            return Ok(());
+        }
+        // It may also be a text in another language.
+        let mut unchanged = Reader::new(self.model, self.compute, Help::default())?;
+        let sum = unchanged.read_all(ids, range, &mut |_| true)?.expect("nobody stops it");
+        let without = sum.loss();
+        if loss <= without + MOST_HARM {
+            return Ok(());
+        }
+        Err(Error::HarmfulLearning { loss, without })
     }
 
     /// Scores a batch of one row, and learns from it after that.
@@ -221,7 +263,9 @@ impl Reader {
         self.lessons += 1;
         let clip_norm = Some(CLIP_NORM);
         let lesson = Lesson { target: Target::All, key, learning_rate, clip_norm };
-        Ok(self.learner.learn(batch, lesson)?.loss)
+        let loss = self.learner.learn(batch, lesson)?.loss;
+        self.learnt.add(loss);
+        Ok(loss)
     }
 }
 

@@ -30,6 +30,9 @@ pub struct SessionConfig {
     pub unknown: UnknownPolicy,
     /// Decides what the model writes by itself.
     pub seed: u64,
+    /// Whether the prompt ended with a space that is not among its tokens, as
+    /// [`Tokenizer::read_of_prompt`] leaves it out.
+    pub space_waits: bool,
 }
 
 /// Who chose a token.
@@ -88,15 +91,28 @@ impl Score {
 /// after each token would need memory of the size of all layers' states for each.
 const MARK_EVERY: usize = 32;
 
+/// A place in what follows the prompt: behind so many tokens and waiting spaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    tokens: usize,
+    spaces: usize,
+}
+
 /// What was taken back at one time.
 #[derive(Debug)]
 struct Undone {
     tokens: Vec<Chosen>,
-    /// The steps that began within them, as in [`Session::steps`].
-    steps: Vec<usize>,
+    /// As in [`Session::spaces`] and [`Session::steps`].
+    spaces: Vec<usize>,
+    steps: Vec<Place>,
 }
 
 /// A text being written.
+///
+/// Where the space before a word is part of its token, a space at the end of the prompt or of what is
+/// typed is no token yet: it *waits*. What a person types or picks next is joined with it. What the
+/// model writes next stands in its place, since the model says itself whether there is a space, as
+/// where a [`Generator`](crate::generate::Generator) goes on from such a prompt.
 #[derive(Debug)]
 pub struct Session {
     tokenizer: Tokenizer,
@@ -115,8 +131,10 @@ pub struct Session {
     prompt: usize,
     /// The tokens after the prompt.
     chosen: Vec<Chosen>,
-    /// How many of them there were before each step.
-    steps: Vec<usize>,
+    /// After how many of them a space waited, or waits now.
+    spaces: Vec<usize>,
+    /// Where each step began.
+    steps: Vec<Place>,
     /// What was taken back, the latest at the end.
     undone: Vec<Undone>,
     /// The states before the last token of the prompt and before each [`MARK_EVERY`]th after it.
@@ -146,6 +164,7 @@ impl Session {
         if !before.is_empty() {
             streams.read(before);
         }
+        let spaces = if config.space_waits { vec![0] } else { Vec::new() };
         let marks = vec![streams.state()];
         streams.read(&[*last]);
         Ok(Self {
@@ -160,6 +179,7 @@ impl Session {
             prompt: ids.len(),
             ids,
             chosen: Vec::new(),
+            spaces,
             steps: Vec::new(),
             undone: Vec::new(),
             marks,
@@ -171,9 +191,15 @@ impl Session {
         self.tokenizer.decode(&self.ids[self.hidden..self.prompt])
     }
 
-    /// The prompt and what follows it.
+    /// The prompt and what follows it, with a space that waits.
     pub fn text(&self) -> String {
-        self.tokenizer.decode(&self.ids[self.hidden..])
+        let space = if self.space_waits() { " " } else { "" };
+        self.tokenizer.decode(&self.ids[self.hidden..]) + space
+    }
+
+    /// Whether a space waits at the end of the text.
+    pub fn space_waits(&self) -> bool {
+        self.spaces.last() == Some(&self.chosen.len())
     }
 
     /// The tokens after the prompt.
@@ -200,8 +226,24 @@ impl Session {
 
     /// The `count` likeliest tokens that may come next, with the probabilities that the sampler gives
     /// them, the likeliest first.
+    ///
+    /// At temperature 0 the first one is always drawn. The probabilities are then those at temperature
+    /// 1 without filters, since what they are at 0 tells nothing of the others.
     pub fn candidates(&self, count: usize) -> Vec<Candidate> {
-        let probabilities = self.config.sampler.distribution(self.streams.logits(0), &self.ids);
+        let sampler = &self.config.sampler;
+        let sampler = if sampler.temperature == 0.0 {
+            &Sampler {
+                temperature: 1.0,
+                top_k: None,
+                top_p: None,
+                min_p: None,
+                typical_p: None,
+                ..sampler.clone()
+            }
+        } else {
+            sampler
+        };
+        let probabilities = sampler.distribution(self.streams.logits(0), &self.ids);
         candidates(&self.tokenizer, &probabilities, count)
     }
 
@@ -221,7 +263,8 @@ impl Session {
         Ok(())
     }
 
-    /// Appends a token that a person picked.
+    /// Appends a token that a person picked. If a space waits, and the token does not begin with one,
+    /// it is the tokens of both together.
     ///
     /// # Errors
     /// If there is no such token; then nothing changes.
@@ -234,9 +277,36 @@ impl Session {
                 found: id.to_string(),
             });
         }
+        let ids = self.joined_with_space(id)?;
         self.begin_step();
-        self.append(id, Origin::Picked);
+        ids.into_iter().for_each(|id| self.append(id, Origin::Picked));
         Ok(())
+    }
+
+    /// A token behind the space that may wait.
+    fn joined_with_space(&self, id: u32) -> Result<Vec<u32>> {
+        let mut bytes = b" ".to_vec();
+        self.tokenizer.push_token(id, &mut bytes);
+        if !self.space_waits() || bytes[1..].starts_with(b" ") {
+            return Ok(vec![id]);
+        }
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            let ids = self.encode(text)?;
+            if self.tokenizer.decode(&ids) == text {
+                return Ok(ids);
+            }
+        }
+        // A part of a character, or a word with letters that are no tokens, has no other token.
+        let mut ids = self.encode(" ")?;
+        ids.push(id);
+        Ok(ids)
+    }
+
+    /// The tokens of a text, without what the model does not know.
+    fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let mut encoding = self.tokenizer.encoding(UnknownPolicy::Skip, "text");
+        self.tokenizer.encode_piece(text, &mut encoding)?;
+        Ok(encoding.ids.to_vec())
     }
 
     /// Appends a text that a person typed. Returns the characters that were left out because the
@@ -245,15 +315,21 @@ impl Session {
     /// # Errors
     /// If there are such and [`SessionConfig::unknown`] makes that an error; then nothing changes.
     pub fn type_text(&mut self, text: &str) -> Result<Vec<(char, u64)>> {
-        let mut encoding = self.tokenizer.encoding(self.config.unknown, "text");
         let text = self.config.standardize.apply(text);
-        self.tokenizer.encode_piece(&text, &mut encoding)?;
-        let ids = encoding.ids.to_vec();
-        if !ids.is_empty() {
+        // Alone, to find what the model does not know, and where.
+        let mut alone = self.tokenizer.encoding(self.config.unknown, "text");
+        self.tokenizer.encode_piece(&text, &mut alone)?;
+        if !alone.ids.is_empty() {
+            let text = if self.space_waits() { format!(" {text}") } else { text.into_owned() };
+            let read = self.tokenizer.read_of_prompt(&text);
+            let ids = self.encode(read)?;
             self.begin_step();
             ids.into_iter().for_each(|id| self.append(id, Origin::Typed));
+            if read.len() < text.len() {
+                self.spaces.push(self.chosen.len());
+            }
         }
-        Ok(encoding.skipped)
+        Ok(alone.skipped)
     }
 
     /// Lets the model write by itself; returns how many tokens it wrote. After each of them
@@ -273,7 +349,7 @@ impl Session {
                 break;
             }
             if self.chosen.len() == before {
-                self.steps.push(before);
+                self.steps.push(self.place());
                 self.undone.clear();
             }
             progress.push(&token);
@@ -288,35 +364,50 @@ impl Session {
     /// Takes the last step back; false if there is none.
     pub fn undo(&mut self) -> bool {
         let Some(&before) = self.steps.last() else { return false };
-        self.take_back(self.chosen.len() - before) > 0
+        self.take_back_to(before);
+        true
     }
 
-    /// Takes the last `count` tokens back, or as many as follow the prompt; returns how many.
+    /// Takes the last `count` tokens back, or as many as follow the prompt; returns how many. A space
+    /// that waits is counted as one, unless it is the prompt's.
     pub fn take_back(&mut self, count: usize) -> usize {
-        let left = self.chosen.len().saturating_sub(count);
-        let tokens = self.chosen.split_off(left);
-        let steps = self.steps.split_off(self.steps.partition_point(|&before| before < left));
-        let count = tokens.len();
-        if count > 0 {
-            self.undone.push(Undone { tokens, steps });
-            self.pending = None;
-            self.go_back();
+        let of_prompt = usize::from(self.config.space_waits);
+        let space = usize::from(count > 0 && self.space_waits() && self.spaces.len() > of_prompt);
+        let tokens = self.chosen.len().saturating_sub(count - space);
+        let spaces = self.spaces[..self.spaces.len() - space].partition_point(|&at| at <= tokens);
+        let taken = self.chosen.len() - tokens + space;
+        if taken > 0 {
+            self.take_back_to(Place { tokens, spaces });
         }
-        count
+        taken
+    }
+
+    fn place(&self) -> Place {
+        Place { tokens: self.chosen.len(), spaces: self.spaces.len() }
+    }
+
+    fn take_back_to(&mut self, place: Place) {
+        let tokens = self.chosen.split_off(place.tokens);
+        let spaces = self.spaces.split_off(place.spaces);
+        let steps = self.steps.split_off(self.steps.partition_point(|&before| before < place));
+        self.undone.push(Undone { tokens, spaces, steps });
+        self.pending = None;
+        self.go_back();
     }
 
     /// Brings back what was taken back last; false if there is nothing.
     pub fn redo(&mut self) -> bool {
-        let Some(Undone { tokens, steps }) = self.undone.pop() else { return false };
+        let Some(Undone { tokens, spaces, steps }) = self.undone.pop() else { return false };
         self.pending = None;
         self.steps.extend(steps);
+        self.spaces.extend(spaces);
         tokens.into_iter().for_each(|token| self.read(token));
         true
     }
 
     /// A person does something new: what was taken back is gone.
     fn begin_step(&mut self) {
-        self.steps.push(self.chosen.len());
+        self.steps.push(self.place());
         self.undone.clear();
         self.pending = None;
     }

@@ -80,6 +80,11 @@ pub struct Encoding {
 const MOST_REMEMBERED: usize = 1 << 18;
 
 impl Encoding {
+    /// How many characters were left out.
+    pub fn skipped_in_all(&self) -> u64 {
+        self.skipped.iter().map(|(_, count)| count).sum()
+    }
+
     /// Appends the tokens of a word, if they are known.
     fn push_remembered(&mut self, word: &str) -> bool {
         let Some(range) = self.remembered.get(word) else { return false };
@@ -178,13 +183,16 @@ impl Tokenizer {
         }
     }
 
+    /// Whether the space before a word is part of a token.
+    pub fn joins_spaces(&self) -> bool {
+        self.kind() != TokenizerKind::Char
+    }
+
     /// What of a prompt is read. Where a token is a word, the space that a prompt may end with
     /// belongs to the word that comes next, so the model is to say it.
     pub fn read_of_prompt<'p>(&self, prompt: &'p str) -> &'p str {
-        match self {
-            Self::Char(_) => prompt,
-            Self::Word(_) | Self::Bpe(_) => prompt.strip_suffix(' ').unwrap_or(prompt),
-        }
+        let without = prompt.strip_suffix(' ').filter(|_| self.joins_spaces());
+        without.unwrap_or(prompt)
     }
 
     /// The token that stands for an empty prompt: the end of a line, or the most frequent one.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use machado_core::error::Error;
 use machado_core::evaluate::{Help, evaluate};
 use machado_core::generate::{FinishReason, Generator, GeneratorConfig, Written, write_texts};
 use machado_core::ids::TokenIds;
@@ -197,6 +198,39 @@ fn a_rate_that_breaks_the_weights_is_an_error() {
     let help = Help { adapt: Some(1e38), ..Help::default() };
     let error = evaluate(&model, &compute(1), &ids, 0..400, help, |_| true).unwrap_err();
     assert!(error.to_string().contains("--learning-rate"), "{error}");
+}
+
+/// A rate that only makes the model worse than a blind guess, with counts that hide it and without;
+/// and a model that was as bad before.
+#[test]
+fn a_rate_that_makes_the_model_useless_is_an_error() {
+    let mut model = model();
+    let ids = TokenIds::U32(training_text(&config()).corpus.ids().to_vec());
+    let evaluated = |model: &Model, length: usize, adapt: f64, mixture: Option<Mixture>| {
+        let mut read = 0;
+        let help = Help { mixture, adapt: Some(adapt) };
+        let watch = |done| {
+            read = done;
+            true
+        };
+        let score = evaluate(model, &compute(1), &ids, 0..length, help, watch);
+        (score, read)
+    };
+    let counts = Mixture::new(model.tokenizer.vocabulary_size(), 6).unwrap();
+    for (length, counts) in [(400, None), (400, Some(counts)), (ids.len(), None)] {
+        let (score, read) = evaluated(&model, length, 300.0, counts);
+        let error = score.unwrap_err();
+        assert!(matches!(error, Error::HarmfulLearning { loss, without } if loss > 2.0 * without));
+        assert_eq!(read, 2048.min(length as u64 - 1), "soon, or else at the end");
+    }
+    // The output's kernel and bias come last: what was likely is the unlikeliest.
+    let vocabulary_size = model.tokenizer.vocabulary_size();
+    let output = model.weights.len() - 10 * vocabulary_size;
+    model.weights[output..].iter_mut().for_each(|weight| *weight *= -3.0);
+    let (score, read) = evaluated(&model, ids.len(), 1e-9, None);
+    let guess = (vocabulary_size as f64).ln();
+    assert!(score.unwrap().unwrap().loss_nats() > guess + 2.0);
+    assert_eq!(read, ids.len() as u64 - 1);
 }
 
 /// Where the network knows nothing, the likeliest token is the one that the counts have seen, and

@@ -4,6 +4,7 @@ use machado_core::math::simd::VectorUnit;
 use machado_core::model::{Model, Streams};
 use machado_core::predict::{PredictConfig, predict};
 use machado_core::rng::Purpose;
+use machado_core::run::TokenizerKind;
 use machado_core::sample::{Bans, Sampler};
 use machado_core::session::{Origin, Session, SessionConfig, Until};
 use machado_core::text::Standardize;
@@ -24,6 +25,7 @@ fn session_with(model: &Model, prompt: &[u32], sampler: Sampler) -> Session {
         standardize: Standardize::Lower,
         unknown: UnknownPolicy::Skip,
         seed: 5,
+        space_waits: false,
     };
     Session::new(model, VectorUnit::detect(), prompt, config).unwrap()
 }
@@ -52,6 +54,31 @@ fn candidates_are_what_predict_says_after_the_same_text() {
     let picked = session.chosen().iter().all(|token| token.origin == Origin::Picked);
     assert!(picked && session.chosen().len() == 3);
     assert!(session.pick(9999).is_err() && session.chosen().len() == 3);
+}
+
+/// All probability would be on one, which tells nothing of the others.
+#[test]
+fn at_temperature_0_candidates_are_those_at_1_and_the_first_is_drawn() {
+    let model = model();
+    let greedy = Sampler {
+        temperature: 0.0,
+        top_k: Some(2),
+        typical_p: Some(0.1),
+        repetition_penalty: Some(1.5),
+        ..Sampler::default()
+    };
+    let mut session = session_with(&model, &[3, 1, 2], greedy.clone());
+    for _ in 0..20 {
+        let ids: Vec<u32> =
+            [3, 1, 2].into_iter().chain(session.chosen().iter().map(|t| t.id)).collect();
+        let at_one = Sampler { repetition_penalty: Some(1.5), ..Sampler::default() };
+        let expected = predict(&model, VectorUnit::detect(), &ids, &at_one, 6).unwrap();
+        let candidates = session.candidates(6);
+        assert_eq!(candidates, expected);
+        session.write(Until::Tokens(1), |_| true);
+        assert_eq!(session.chosen().last().unwrap().id, candidates[0].id);
+    }
+    assert_eq!(session.sampler(), &greedy);
 }
 
 #[test]
@@ -184,6 +211,7 @@ fn unknown_characters_are_left_out_and_named_or_an_error_that_changes_nothing() 
         standardize: Standardize::Lower,
         unknown: UnknownPolicy::Error,
         seed: 5,
+        space_waits: false,
     };
     let mut strict = Session::new(&model, VectorUnit::detect(), &[], config).unwrap();
     let message = strict.type_text("a日").unwrap_err().to_string();
@@ -191,6 +219,105 @@ fn unknown_characters_are_left_out_and_named_or_an_error_that_changes_nothing() 
     assert_eq!((strict.text(), strict.undo()), (String::new(), false));
     let error = strict.set_sampler(Sampler { temperature: -1.0, ..Sampler::default() });
     assert!(error.is_err() && strict.sampler() == &Sampler::default());
+}
+
+/// A model whose tokens are words or parts of words.
+fn model_of(kind: TokenizerKind) -> Model {
+    let mut config = config();
+    config.text.tokenizer = kind;
+    config.text.max_vocab = Some(300);
+    config.training.epochs = Some(1);
+    let mut trainer = trainer(&config, 1);
+    trainer.by_ref().for_each(|event| drop(event.unwrap()));
+    trainer.model().clone()
+}
+
+fn encode(model: &Model, text: &str) -> Vec<u32> {
+    let mut encoding = model.tokenizer.encoding(UnknownPolicy::Error, "text");
+    model.tokenizer.encode_piece(text, &mut encoding).unwrap();
+    encoding.ids.to_vec()
+}
+
+/// A session after "a cor ", the space of which waits.
+fn session_with_space(model: &Model) -> Session {
+    let config = SessionConfig {
+        sampler: Sampler::default(),
+        standardize: Standardize::Lower,
+        unknown: UnknownPolicy::Skip,
+        seed: 5,
+        space_waits: model.tokenizer.read_of_prompt("a cor ") == "a cor",
+    };
+    let prompt = encode(model, model.tokenizer.read_of_prompt("a cor "));
+    Session::new(model, VectorUnit::detect(), &prompt, config).unwrap()
+}
+
+#[test]
+fn a_space_at_the_end_is_joined_with_what_is_typed_or_picked() {
+    for kind in [TokenizerKind::Word, TokenizerKind::Bpe] {
+        let model = model_of(kind);
+        let mut session = session_with_space(&model);
+        assert_eq!((session.text(), session.take_back(9)), ("a cor ".into(), 0));
+        session.type_text("do mar ").unwrap();
+        assert_eq!(session.text(), "a cor do mar ");
+        session.type_text("E o").unwrap();
+        let ids: Vec<u32> = session.chosen().iter().map(|token| token.id).collect();
+        // As the text is read at once, which is what the model knows.
+        let whole = [encode(&model, "a cor"), encode(&model, " do mar e o")].concat();
+        assert_eq!([encode(&model, "a cor"), ids].concat(), whole, "{kind:?}");
+        session.type_text(" ").unwrap();
+        // A token that has a space itself, one that has none, and one that never has.
+        let is_word = |id: &u32| model.tokenizer.token(*id).trim_start().len() > 1;
+        let spaced = |id: &u32| model.tokenizer.token(*id).starts_with(' ') && is_word(id);
+        let spaced = (0..300).find(spaced).expect("words with a space before them");
+        for id in [spaced, encode(&model, "a")[0], encode(&model, "\n")[0]] {
+            let token = model.tokenizer.token(id);
+            session.pick(id).unwrap();
+            let word = token.strip_prefix(' ').unwrap_or(&token);
+            assert_eq!(session.text(), format!("a cor do mar e o {word}"));
+            assert!(session.undo());
+            assert_eq!(session.text(), "a cor do mar e o ");
+        }
+        session.pick(spaced).unwrap();
+        let texts = ["a cor do mar e o ", "a cor do mar e o", "a cor do mar ", "a cor "];
+        for text in texts {
+            assert!(session.undo());
+            assert_eq!(session.text(), text);
+        }
+        assert!(!session.undo());
+        for text in texts.iter().rev().skip(1) {
+            assert!(session.redo());
+            assert_eq!(&session.text(), text);
+        }
+        // The space that waits is the first thing to be taken back.
+        assert_eq!(session.take_back(1), 1);
+        assert_eq!(session.text(), "a cor do mar e o");
+        assert_eq!(session.take_back(1000), encode(&model, " do mar e o").len());
+        assert_eq!(session.text(), "a cor ");
+    }
+}
+
+/// The model says itself whether a space comes next, as with `generate`.
+#[test]
+fn what_the_model_writes_stands_in_the_place_of_a_space_that_waits() {
+    for kind in [TokenizerKind::Word, TokenizerKind::Bpe] {
+        let model = model_of(kind);
+        let config = GeneratorConfig {
+            mixture: None,
+            sampler: Sampler::default(),
+            tokens: 40,
+            stop: vec![],
+            seed: 5,
+            purpose: Purpose::Generate,
+            first: 0,
+        };
+        let unit = VectorUnit::detect();
+        let texts = Generator::new(&model, unit, &encode(&model, "a cor"), 1, config).unwrap();
+        let mut session = session_with_space(&model);
+        session.write(Until::Tokens(40), |_| true);
+        assert_eq!(session.text(), "a cor".to_owned() + &texts.finish()[0].text);
+        assert!(session.undo());
+        assert_eq!(session.text(), "a cor ");
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -213,6 +340,18 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Act::Undo),
         (0usize..50).prop_map(Act::TakeBack),
         Just(Act::Redo),
+    ]
+}
+
+fn word_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        prop_oneof![Just(" "), Just("céu"), Just("céu "), Just(" é  "), Just(", "), Just("\n")]
+            .prop_map(Act::Type),
+        (0u32..40).prop_map(Act::Pick),
+        (0usize..5).prop_map(Act::Write),
+        Just(Act::Undo),
+        Just(Act::Redo),
+        (0usize..9).prop_map(Act::TakeBack),
     ]
 }
 
@@ -240,6 +379,64 @@ proptest! {
             let unit = VectorUnit::detect();
             let expected = predict(model, unit, &ids, &PredictConfig::new(&Sampler::default(), 20)).unwrap();
             prop_assert_eq!(session.candidates(20), expected);
+        }
+    }
+
+    /// Nothing that a person typed is lost, and undoing and redoing bring each text back.
+    #[test]
+    fn what_is_typed_stands_in_the_text_as_it_was_typed(
+        acts in prop::collection::vec(word_act(), 1..25),
+    ) {
+        static MODEL: std::sync::OnceLock<Model> = std::sync::OnceLock::new();
+        let model = MODEL.get_or_init(|| model_of(TokenizerKind::Word));
+        let mut session = session_with_space(model);
+        let (mut undone, mut done) = (Vec::new(), Vec::new());
+        for act in acts {
+            let (before, tokens) = (session.text(), session.chosen().len());
+            let mut expected = before.clone();
+            match act {
+                Act::Type(text) => {
+                    session.type_text(text).unwrap();
+                    expected += text;
+                }
+                Act::Pick(id) => {
+                    let token = session.token(id);
+                    let joined = session.space_waits().then(|| token.strip_prefix(' ')).flatten();
+                    expected += joined.unwrap_or(&token);
+                    session.pick(id).unwrap();
+                }
+                Act::Write(count) => {
+                    let without = expected.len() - usize::from(session.space_waits());
+                    if session.write(Until::Tokens(count), |_| true) > 0 {
+                        expected.truncate(without);
+                    }
+                    let new = session.chosen()[tokens..].iter();
+                    new.for_each(|token| expected += &session.token(token.id));
+                }
+                Act::Undo => {
+                    prop_assert_eq!(session.undo(), !done.is_empty());
+                    expected = done.pop().inspect(|_| undone.push(before.clone())).unwrap_or(expected);
+                }
+                Act::Redo => {
+                    prop_assert_eq!(session.redo(), !undone.is_empty());
+                    expected = undone.pop().inspect(|_| done.push(before.clone())).unwrap_or(expected);
+                }
+                Act::TakeBack(count) => {
+                    // With a token that is but a space the text stays the same.
+                    prop_assert!(session.take_back(count) == 0 || session.redo());
+                }
+                Act::Word => unreachable!("not among these acts"),
+            }
+            prop_assert_eq!(session.text(), expected);
+            let chosen = session.chosen().iter().map(|token| token.id);
+            let ids: Vec<u32> = encode(model, "a cor").into_iter().chain(chosen).collect();
+            let known = predict(model, VectorUnit::detect(), &ids, &Sampler::default(), 9).unwrap();
+            prop_assert_eq!(session.candidates(9), known);
+            let wrote = matches!(act, Act::Write(_)) && session.chosen().len() > tokens;
+            if wrote || matches!(act, Act::Type(_) | Act::Pick(_)) {
+                done.push(before);
+                undone.clear();
+            }
         }
     }
 }

@@ -8,7 +8,8 @@ use machado_core::model::Model;
 use machado_core::predict::{PredictConfig, predict};
 use machado_core::rng::Purpose;
 use machado_core::run::{RunConfig, TextConfig};
-use machado_core::sample::Sampler;
+use machado_core::sample::{Bans, Sampler};
+use machado_core::text::Standardize;
 use machado_core::tokenizer::{Tokenizer, TokenizerKind, UnknownPolicy, VocabularyConfig};
 use machado_core::train::Event;
 use proptest::prelude::*;
@@ -183,6 +184,27 @@ fn rare_characters_are_left_out_and_named() {
     assert_eq!((words.characters, words.tokenizer.vocabulary_size()), (9, 3));
 }
 
+/// A word is banned with the space before it too, unless a space is written.
+#[test]
+fn bans_of_words_hold_after_a_space() {
+    for kind in KINDS {
+        let tokenizer = learn(&text(), vocabulary(kind, 400, 2));
+        let check = |text: &str, forms: &[&str]| {
+            let bans = Bans::of_texts(&tokenizer, Standardize::Lower, &[text.into()]).unwrap();
+            let forms = forms.iter().map(|form| encode(&tokenizer, form)).collect();
+            assert_eq!(bans, Bans::new(&tokenizer, forms).unwrap(), "{kind:?}: {text:?}");
+        };
+        check(" Cor", &[" cor"]);
+        if kind == TokenizerKind::Char {
+            check("Cor do", &["cor do"]);
+        } else {
+            check("Cor", &["cor", " cor"]);
+            check("cor do", &["cor do", " cor do"]);
+            check(",", &[",", " ,"]);
+        }
+    }
+}
+
 fn run_config(kind: TokenizerKind) -> RunConfig {
     let mut config = config();
     config.text = TextConfig {
@@ -289,7 +311,7 @@ fn candidates_show_bytes_and_spaces() {
 /// A text read in blocks of any size has the same tokens.
 #[test]
 fn blocks_change_nothing() {
-    use machado_core::text::{Detector, Standardize};
+    use machado_core::text::Detector;
     let text = (text() + "\r\n\r\n  fim...  — disse-lhe  ").repeat(3);
     for kind in [TokenizerKind::Word, TokenizerKind::Bpe] {
         let whole = read(&Standardize::None.apply(&text), vocabulary(kind, 350, 2), "1.0:0.0");
@@ -331,6 +353,31 @@ fn a_text_without_any_space_is_learnt_from() {
     let ids = encode(&tokenizer, &text);
     assert!(ids.len() < text.len() * 2 / 3, "{} tokens", ids.len());
     assert_eq!(tokenizer.decode(&ids), text);
+}
+
+/// The word that begins in the training part ends only behind the validation part.
+#[test]
+fn a_word_over_the_whole_validation_part_is_an_error() {
+    let finish = |text: &str, kind, split: &str, known: Option<&Tokenizer>| {
+        let mut reader = CorpusReader::new(vocabulary(kind, 300, 1), 0);
+        reader.add(text);
+        reader.finish(&split.parse::<Split>().unwrap(), known)
+    };
+    for kind in [TokenizerKind::Word, TokenizerKind::Bpe] {
+        let text = "ab ".repeat(3) + &"x".repeat(91);
+        let message = finish(&text, kind, "0.9:0.05", None).unwrap_err().to_string();
+        assert!(message.starts_with("the split 0.9:0.05 leaves nothing to validate on"));
+        assert!(message.contains("one of 92 characters") && message.contains("--tokenizer char"));
+        assert!(finish(&text, kind, "1.0:0.0", None).is_ok(), "nothing was asked for");
+        // As long as one word less begins in the training part.
+        let read = finish(&text, kind, "8:80", None).unwrap();
+        assert_eq!(read.corpus.range(Part::Test).len(), 0);
+        assert!(!read.corpus.range(Part::Validation).is_empty());
+        // A run that began before this was an error goes on.
+        let tokenizer = learn(&text, vocabulary(kind, 300, 1));
+        assert!(finish(&text, kind, "0.9:0.05", Some(&tokenizer)).is_ok());
+    }
+    assert!(finish(&"x".repeat(100), TokenizerKind::Char, "0.9:0.05", None).is_ok());
 }
 
 #[test]

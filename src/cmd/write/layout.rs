@@ -3,8 +3,9 @@
 use machado_core::predict::Candidate;
 
 use super::command::HELP;
-use super::show::{clip, fit, width, wrap};
-use crate::number;
+use super::show::wrap;
+use crate::candidates::{Drawing, rows};
+use crate::columns::{clip, fit, width};
 
 /// How a piece of a row looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub(super) struct View<'a> {
     /// The text so far, cleaned.
     pub(super) text: &'a str,
     pub(super) candidates: &'a [Candidate],
+    /// Which of them the model would write.
+    pub(super) drawing: Drawing,
     /// The place of the one that Enter picks.
     pub(super) selected: usize,
     pub(super) settings: &'a str,
@@ -99,12 +102,10 @@ fn text(text: &str, columns: usize, height: usize) -> Vec<Row> {
 fn candidates(view: &View<'_>, columns: usize, height: usize) -> Vec<Row> {
     // The list moves so that the selected one is always seen.
     let first = (view.selected + 1).saturating_sub(height);
-    let tokens: Vec<String> = view.candidates.iter().map(|c| number::quoted(&c.token)).collect();
-    let widest = tokens.iter().map(|token| width(token)).max().unwrap_or(0);
-    let widest = widest.min(TOKEN).min(columns / 2);
-    let shown = view.candidates.iter().zip(&tokens).enumerate().skip(first).take(height);
+    let rows = rows(view.candidates, TOKEN.min(columns / 2), view.drawing);
+    let shown = rows.iter().enumerate().skip(first).take(height);
     shown
-        .map(|(place, (candidate, token))| {
+        .map(|(place, row)| {
             let key = match place {
                 0..9 => (place + 1).to_string(),
                 9 => "0".into(),
@@ -112,10 +113,10 @@ fn candidates(view: &View<'_>, columns: usize, height: usize) -> Vec<Row> {
             };
             let chosen = place == view.selected;
             let mark = if chosen { "▸" } else { " " };
-            let left = format!("{mark} {key}  {} ", fit(token, widest));
-            let number = format!(" {:.4}  ", candidate.probability);
+            let left = format!("{mark} {key}  {} ", row.token);
+            let number = format!(" {}  ", row.number);
             let room = columns.saturating_sub(width(&left) + width(&number));
-            let bar = number::bar(candidate.probability, room.saturating_sub(1).min(60) as f64);
+            let bar = row.bar(room.saturating_sub(1).min(60));
             let style = if chosen { Style::Chosen } else { Style::Plain };
             narrow(vec![(style, left), (Style::Plain, number), (Style::Bar, bar)], columns)
         })
@@ -163,7 +164,8 @@ mod tests {
     fn view<'a>(text: &'a str, candidates: &'a [Candidate]) -> View<'a> {
         let (settings, score) = ("temperature 1", "surprise: nothing written yet");
         let footer = "? help";
-        View { text, candidates, selected: 0, settings, score, footer, help: false }
+        let drawing = Drawing::Any;
+        View { text, candidates, drawing, selected: 0, settings, score, footer, help: false }
     }
 
     #[test]
@@ -186,6 +188,15 @@ mod tests {
         ];
         assert_eq!(shown(&rows), expected);
         assert_eq!(rows[6][0].0, Style::Chosen);
+    }
+
+    #[test]
+    fn the_one_that_is_always_drawn_is_marked() {
+        let candidates = candidates(2);
+        let view = View { drawing: Drawing::First, ..view("", &candidates) };
+        let rows = shown(&lay_out(&view, 40, 5));
+        assert_eq!(rows[2], "▸ 1  \"a\"  0.5000 drawn  ███████▌");
+        assert_eq!(rows[3], "  2  \" \"  0.2500        ███▊");
     }
 
     #[test]

@@ -6,12 +6,15 @@ use anyhow::{Context, Result, bail};
 
 use super::command::{Command, HELP, parse};
 use super::desk::Desk;
-use super::show::{clean, clip, score, settings, width};
+use super::show::{clean, drawing_of, score, settings};
+use crate::candidates::rows;
 use crate::number;
 use crate::say::say;
 
 /// Characters of a bar that stands for certainty.
-const BAR: f64 = 30.0;
+const BAR: usize = 30;
+/// The columns at most that a token takes.
+const TOKEN: usize = 30;
 /// Columns of the text so far that are shown.
 const COLUMNS: usize = 76;
 
@@ -74,17 +77,13 @@ fn state(desk: &Desk) -> String {
     let more = if from > 0 { "…" } else { "" };
     let mut out = format!("{more}{}▏\n", &text[from..]);
     let candidates = desk.candidates();
-    let tokens: Vec<String> =
-        candidates.iter().map(|c| clip(&number::quoted(&c.token), 30)).collect();
-    let widest = tokens.iter().map(|token| width(token)).max().unwrap_or(0);
-    for (place, (token, candidate)) in tokens.iter().zip(&candidates).enumerate() {
-        let space = " ".repeat(widest - width(token));
-        let bar = number::bar(candidate.probability, BAR);
-        let row = format!("{:>4}  {token}{space}  {:.4}  {bar}", place + 1, candidate.probability);
+    let sampler = desk.session.sampler();
+    for (place, row) in rows(&candidates, TOKEN, drawing_of(sampler)).iter().enumerate() {
+        let row = format!("{:>4}  {}  {}  {}", place + 1, row.token, row.number, row.bar(BAR));
         out.push_str(row.trim_end());
         out.push('\n');
     }
-    format!("{out}{}; {}", settings(desk.session.sampler()), score(&desk.session))
+    format!("{out}{}; {}", settings(sampler), score(&desk.session))
 }
 
 fn help() -> String {

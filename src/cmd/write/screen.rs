@@ -290,6 +290,7 @@ impl Screen {
         let view = View {
             text: &show::clean(&session.text()),
             candidates,
+            drawing: show::drawing_of(session.sampler()),
             selected: self.selected,
             settings: &show::settings(session.sampler()),
             score: &show::score(session),

@@ -2,9 +2,10 @@
 
 use machado_core::sample::Sampler;
 use machado_core::session::{Origin, Session};
-use unicode_width::UnicodeWidthChar;
 
-use crate::drawing;
+use crate::candidates::Drawing;
+use crate::columns::{self, width_of};
+use crate::{drawing, visible};
 
 /// Every origin.
 pub(super) const ALL: [Origin; 3] = [Origin::Picked, Origin::Typed, Origin::Drawn];
@@ -13,7 +14,7 @@ pub(super) const ALL: [Origin; 3] = [Origin::Picked, Origin::Typed, Origin::Draw
 /// turn the direction of writing or not be seen becomes its number.
 pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible::without_controls(text).chars() {
         let unseen = matches!(
             c,
             '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -22,62 +23,31 @@ pub(super) fn clean(text: &str) -> String {
         match c {
             '\n' => out.push(c),
             '\t' => out.push('⇥'),
-            c if c.is_control() || unseen => out.extend(c.escape_unicode()),
+            c if unseen => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
     out
 }
 
-/// Columns of a terminal.
-pub(super) fn width(text: &str) -> usize {
-    text.chars().map(|c| c.width().unwrap_or(0)).sum()
-}
-
-/// As much of a text as fits into `columns`, with "…" where something is missing.
-pub(super) fn clip(text: &str, columns: usize) -> String {
-    if width(text) <= columns {
-        return text.to_owned();
-    }
-    let mut left = columns.saturating_sub(1);
-    let fits = |c: &char| {
-        let width = c.width().unwrap_or(0);
-        let fits = width <= left;
-        left -= width.min(left);
-        fits
-    };
-    let mut out: String = text.chars().take_while(fits).collect();
-    if columns > 0 {
-        out.push('…');
-    }
-    out
-}
-
-/// A text, padded with spaces or clipped to exactly `columns`.
-pub(super) fn fit(text: &str, columns: usize) -> String {
-    let mut out = clip(text, columns);
-    out.extend(std::iter::repeat_n(' ', columns - width(&out).min(columns)));
-    out
-}
-
-/// A cleaned text in lines of at most `columns`, cut at spaces where there are some.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(1);
+/// A cleaned text in lines of at most `most` columns, cut at spaces where there are some.
+pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+    let most = most.max(1);
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let (mut line, mut used) = (String::new(), 0);
         for c in paragraph.chars() {
-            let width = c.width().unwrap_or(0);
-            if used + width > columns && !line.is_empty() {
+            let width = width_of(c);
+            if used + width > most && !line.is_empty() {
                 let rest = match line.rfind(' ').map(|place| place + 1) {
                     Some(place) if c != ' ' && place < line.len() => line.split_off(place),
                     _ => String::new(),
                 };
                 lines.push(std::mem::replace(&mut line, rest));
-                used = self::width(&line);
+                used = columns::width(&line);
             }
             // A character that is wider than the whole line has no place there.
-            if width <= columns {
+            if width <= most {
                 line.push(c);
                 used += width;
             }
@@ -85,6 +55,11 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// Which of the candidates the model would write.
+pub(super) fn drawing_of(sampler: &Sampler) -> Drawing {
+    if sampler.temperature == 0.0 { Drawing::First } else { Drawing::Any }
 }
 
 /// The settings that are in force.
@@ -96,6 +71,9 @@ pub(super) fn settings(sampler: &Sampler) -> String {
         .collect();
     if !sampler.bans.is_empty() {
         words.push("bans".into());
+    }
+    if drawing_of(sampler) == Drawing::First {
+        words.push("probabilities as at temperature 1".into());
     }
     words.join(" · ")
 }
@@ -125,18 +103,6 @@ mod tests {
     fn what_a_terminal_would_obey_is_shown_as_its_number() {
         assert_eq!(clean("a\tb\nc é"), "a⇥b\nc é");
         assert_eq!(clean("\u{1b}[2J\r\u{202e}"), "\\u{1b}[2J\\u{d}\\u{202e}");
-    }
-
-    #[test]
-    fn texts_are_clipped_by_columns_and_not_by_characters() {
-        assert_eq!(clip("céu azul", 8), "céu azul");
-        assert_eq!(clip("céu azul", 4), "céu…");
-        assert_eq!(clip("世界世界", 5), "世界…");
-        assert_eq!(clip("世界世界", 4), "世…");
-        assert_eq!(clip("ab", 1), "…");
-        assert_eq!(clip("ab", 0), "");
-        assert_eq!(fit("世", 4), "世  ");
-        assert_eq!(fit("世界", 2), "… ");
     }
 
     #[test]

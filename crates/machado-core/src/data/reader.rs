@@ -66,7 +66,8 @@ impl CorpusReader {
     /// are not learnt again then.
     ///
     /// # Errors
-    /// If the text has no token, or fewer characters than the split asks for.
+    /// If the text has no token, or fewer characters than the split asks for, or if a single word
+    /// leaves nothing of the validation part that the split asks for.
     pub fn finish(self, split: &Split, known: Option<&Tokenizer>) -> Result<ReadText> {
         if self.characters() == 0 {
             return Err(Error::EmptyText { after: String::new() });
@@ -89,6 +90,11 @@ impl CorpusReader {
         let text = encoder.finish();
         let ends = [parts.train.end, parts.validation.end, parts.test.end];
         let ends = text.pieces_before(&ends);
+        // Nobody would notice: the run would only have no validation. One that goes on has begun so.
+        if known.is_none() && !parts.validation.is_empty() && ends[0] == ends[1] {
+            let length = text.length(ends[0] - 1);
+            return Err(Error::NothingToValidate { split: split.to_string(), length });
+        }
         let known = known.filter(|tokenizer| tokenizer.kind() == self.config.kind);
         let (tokenizer, rare) = match known {
             Some(tokenizer) => (tokenizer.clone(), Rare::default()),

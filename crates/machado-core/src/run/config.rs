@@ -162,8 +162,8 @@ impl RunConfig {
         self.model.check()?;
         let (data, training) = (&self.data, &self.training);
         let most = usize::MAX as f64;
-        // Each byte is a token there.
-        let least_vocab = if self.text.tokenizer == TokenizerKind::Bpe { 256.0 } else { 1.0 };
+        // Each byte is a token there; and with a single token there is nothing to predict.
+        let least_vocab = if self.text.tokenizer == TokenizerKind::Bpe { 256.0 } else { 2.0 };
         let numbers = [
             ("--window", data.window as f64, 1.0, 65_536.0),
             ("--max-vocab", self.text.max_vocab.map_or(256.0, |n| n as f64), least_vocab, 1e6),

@@ -17,7 +17,8 @@ pub struct Bans {
 }
 
 impl Bans {
-    /// Bans texts, as the model reads them.
+    /// Bans texts, as the model reads them. Where a token may have the space before a word in it, a
+    /// text that does not begin with a space is banned after one, too.
     ///
     /// # Errors
     /// If a text is empty or has a character that the model never writes, or if nothing is left
@@ -27,10 +28,15 @@ impl Bans {
         standardize: Standardize,
         texts: &[String],
     ) -> Result<Self> {
-        let ids = |text: &String| {
+        let mut sequences = Vec::new();
+        for text in texts {
             let error = |problem: String| Err(Error::Ban { text: text.clone(), problem });
-            let mut encoding = tokenizer.encoding(UnknownPolicy::Skip, "ban");
-            tokenizer.encode_piece(&standardize.apply(text), &mut encoding)?;
+            let encode = |text: &str| {
+                let mut encoding = tokenizer.encoding(UnknownPolicy::Skip, "ban");
+                tokenizer.encode_piece(text, &mut encoding).map(|()| encoding)
+            };
+            let standardized = standardize.apply(text);
+            let encoding = encode(&standardized)?;
             if let Some((character, _)) = encoding.skipped.first() {
                 return error(format!(
                     "the model does not know {character:?} (U+{:04X}), so it never writes this",
@@ -40,10 +46,16 @@ impl Bans {
             if encoding.ids.is_empty() {
                 return error("there is no token in it".into());
             }
-            Ok(encoding.ids.to_vec())
-        };
-        let sequences: Result<Vec<Vec<u32>>> = texts.iter().map(ids).collect();
-        Self::new(tokenizer, sequences?)
+            sequences.push(encoding.ids.to_vec());
+            if tokenizer.joins_spaces() && !standardized.starts_with(' ') {
+                let spaced = encode(&format!(" {standardized}"))?;
+                // Where it does not know the space either, it cannot write it.
+                if spaced.skipped.is_empty() {
+                    sequences.push(spaced.ids.to_vec());
+                }
+            }
+        }
+        Self::new(tokenizer, sequences)
     }
 
     /// Bans these tokens (sequences of one) and sequences of tokens.

@@ -142,6 +142,14 @@ impl PieceText {
         found
     }
 
+    /// Characters of a piece of the text.
+    ///
+    /// # Panics
+    /// If there are not so many pieces.
+    pub fn length(&self, place: usize) -> usize {
+        self.pieces[self.text[place] as usize].chars().count()
+    }
+
     /// The tokenizer that is learnt from the first pieces, which are the training part. Only the
     /// characters are those of the whole text, so that all of it can be told in tokens.
     ///
