@@ -208,7 +208,7 @@ fn a_rate_that_makes_the_model_useless_is_an_error() {
     let ids = TokenIds::U32(training_text(&config()).corpus.ids().to_vec());
     let evaluated = |model: &Model, length: usize, adapt: f64, mixture: Option<Mixture>| {
         let mut read = 0;
-        let help = Help { mixture, adapt: Some(adapt) };
+        let help = Help { mixture, adapt: Some(adapt), ..Help::default() };
         let watch = |done| {
             read = done;
             true

@@ -72,7 +72,8 @@ fn at_temperature_0_candidates_are_those_at_1_and_the_first_is_drawn() {
         let ids: Vec<u32> =
             [3, 1, 2].into_iter().chain(session.chosen().iter().map(|t| t.id)).collect();
         let at_one = Sampler { repetition_penalty: Some(1.5), ..Sampler::default() };
-        let expected = predict(&model, VectorUnit::detect(), &ids, &at_one, 6).unwrap();
+        let expected =
+            predict(&model, VectorUnit::detect(), &ids, &PredictConfig::new(&at_one, 6)).unwrap();
         let candidates = session.candidates(6);
         assert_eq!(candidates, expected);
         session.write(Until::Tokens(1), |_| true);
@@ -309,6 +310,7 @@ fn what_the_model_writes_stands_in_the_place_of_a_space_that_waits() {
             seed: 5,
             purpose: Purpose::Generate,
             first: 0,
+            interventions: Vec::new(),
         };
         let unit = VectorUnit::detect();
         let texts = Generator::new(&model, unit, &encode(&model, "a cor"), 1, config).unwrap();
