@@ -103,11 +103,14 @@ const DOCUMENTS: [&str; 10] = [
 #[test]
 fn flags_that_documents_name_exist() {
     let place = Place::new();
-    let help: String =
-        ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"]
-            .iter()
-            .map(|command| place.stdout(&[command, "--help"]))
-            .collect();
+    let commands =
+        ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"];
+    let of_sae = ["train", "evaluate", "selftest"];
+    let help: String = commands
+        .iter()
+        .map(|command| place.stdout(&[command, "--help"]))
+        .chain(of_sae.iter().map(|command| place.stdout(&["sae", command, "--help"])))
+        .collect();
     for name in DOCUMENTS {
         let document = document(name);
         let flags = document.split(|c: char| c.is_whitespace() || "`(),;".contains(c));
@@ -166,14 +169,32 @@ fn the_built_in_model_was_made_as_its_document_says() {
     let place = Place::new();
     let info = place.json(&["info", "--json"]);
     let document = document("assets/README.md");
-    let steps = format!("--steps {} ", info["training"]["steps"]);
-    assert!(document.contains(&steps), "{steps}");
     let config = place.stdout(&["info", "--config"]);
-    for line in
-        ["learning_rate = 0.003", "schedule = \"cosine\"", "clip_norm = 1.0", "steps = 20000"]
-    {
-        assert!(config.contains(line), "{line}");
+    let setting = |name: &str| {
+        let line = config.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+        line.unwrap_or_else(|| panic!("no {name}")).trim_matches('"').to_owned()
+    };
+    for (flag, name) in [
+        ("--steps", "steps"),
+        ("--units", "units"),
+        ("--filters", "filters"),
+        ("--embedding-dim", "output_dim"),
+        ("--standardize", "standardize"),
+        ("--split", "split"),
+        ("--dropout", "rate"),
+    ] {
+        let words = format!("{flag} {} ", setting(name));
+        assert!(document.contains(&words), "no {words}");
     }
+    // The rest of the settings are the preset's.
+    let preset = place.stdout(&["info", "--preset", "base"]);
+    for name in ["window", "batch_size", "learning_rate", "schedule", "clip_norm", "weight_decay"] {
+        let line = format!("\n{name} = {}", config.split(&format!("\n{name} = ")).nth(1).unwrap());
+        let line = line[1..].lines().next().unwrap();
+        assert!(preset.contains(line), "{line}");
+    }
+    let file = std::fs::metadata(root().join("assets/model.safetensors")).unwrap();
+    assert!(file.len() <= 2_000_000, "{} bytes", file.len());
     assert_eq!(info["text"]["characters"], 1_780_501);
     assert!(document.contains("1,780,501"));
     let sample = self::document("assets/contos.txt");

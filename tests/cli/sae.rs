@@ -6,10 +6,30 @@ use crate::harness::Place;
 const SMALL: &[&str] =
     &["--features", "32", "--k", "3", "--positions", "20000", "--batch-size", "256"];
 
+/// A model that knows its text a little.
+const KNOWING: &[&str] = &[
+    "--units",
+    "16",
+    "--window",
+    "32",
+    "--batch-size",
+    "8",
+    "--steps",
+    "300",
+    "--learning-rate",
+    "0.01",
+    "--split",
+    "0.8:0.2",
+    "--sample-every",
+    "0",
+];
+
 impl Place {
     /// A place with a run in `run` and its autoencoder in `run/sae`.
     pub(crate) fn with_sae() -> Self {
-        let place = Self::with_run();
+        let place = Self::new();
+        place.write("text.txt", crate::harness::text());
+        place.machado(&["train", "text.txt", "--out", "run"]).args(KNOWING).assert().success();
         place.machado(&["sae", "train", "run"]).args(SMALL).assert().success();
         place
     }

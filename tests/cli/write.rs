@@ -18,12 +18,12 @@ fn a_text_is_written_by_picking_typing_and_undoing() {
     let place = Place::new();
     let args = ["A menina estav", "--top", "3"];
     let (text, talk, code) = write(&place, &args, "1\n+ ali.\\nE\nu\n+ só\nq\n");
-    assert_eq!((text.as_str(), code), ("a menina estava só\n", 0));
+    assert_eq!((text.as_str(), code), ("A menina estava só\n", 0));
     let first = talk.lines().take(4).collect::<Vec<_>>();
-    assert_eq!(first[0], "a menina estav▏");
+    assert_eq!(first[0], "A menina estav▏");
     assert!(first[1].starts_with("   1  \"a\"  0.9") && first[1].contains('█'), "{talk}");
     assert!(first[3].starts_with("   3  \""), "{talk}");
-    assert!(talk.contains("a menina estava ali.⏎e▏") && talk.contains("1 step undone"), "{talk}");
+    assert!(talk.contains("A menina estava ali.⏎E▏") && talk.contains("1 step undone"), "{talk}");
     assert!(talk.contains("surprise: nothing written yet"), "{talk}");
     assert!(talk.contains("; yours ") && talk.contains(" over 4; the last "), "{talk}");
 }
@@ -68,7 +68,7 @@ fn at_temperature_0_the_others_are_seen_and_the_one_that_is_drawn_is_marked() {
     assert!(probabilities.is_sorted_by(|a, b| a >= b) && probabilities[3] > 0.0, "{talk}");
     assert!(shown[1..4].iter().all(|row| !row.contains("drawn")), "{talk}");
     assert!(shown[4].ends_with("probabilities as at temperature 1; surprise: nothing written yet"));
-    assert_eq!(text, format!("a menina {}\n", letters[0]));
+    assert_eq!(text, format!("A menina {}\n", letters[0]));
 }
 
 #[test]
@@ -81,29 +81,29 @@ fn json_tells_who_chose_each_token_and_how_much_it_surprised() {
     let by: Vec<&str> = tokens.iter().map(|token| token["by"].as_str().unwrap()).collect();
     assert_eq!(by, ["picked", "typed", "drawn", "drawn"]);
     let written: String = tokens.iter().map(|token| token["token"].as_str().unwrap()).collect();
-    assert_eq!(json["text"], format!("a {written}"));
+    assert_eq!(json["text"], format!("A {written}"));
     let nats: f64 = tokens.iter().map(|token| token["nats"].as_f64().unwrap()).sum();
     assert!((json["nats_per_token"].as_f64().unwrap() - nats / 4.0).abs() < 1e-9);
     let (nothing, ..) = write(&place, &["A ", "--json"], "");
     let nothing: Value = serde_json::from_str(&nothing).unwrap();
-    assert_eq!((&nothing["text"], &nothing["nats_per_token"]), (&"a ".into(), &Value::Null));
+    assert_eq!((&nothing["text"], &nothing["nats_per_token"]), (&"A ".into(), &Value::Null));
 }
 
 #[test]
 fn the_text_is_saved_in_a_new_file_only() {
     let place = Place::new();
     let (text, talk, code) = write(&place, &["A ", "--out", "a.txt"], "s\n+céu\nq\n");
-    assert_eq!((text.as_str(), code), ("a céu\n", 0));
+    assert_eq!((text.as_str(), code), ("A céu\n", 0));
     assert!(talk.contains("saved in a.txt"), "{talk}");
-    assert_eq!(place.text("a.txt"), "a céu\n", "what came after the last time too");
+    assert_eq!(place.text("a.txt"), "A céu\n", "what came after the last time too");
     let parts = ["a.txt exists already", "hint:"];
     place.fails(&["write", "B ", "--out", "a.txt"], 1, &parts);
     place.fails(&["write", "B ", "--out", "no/a.txt"], 1, &["there is no folder no", "hint:"]);
     let (text, talk, code) = write(&place, &["B "], "s a.txt\ns\ns b.txt\n+c\n");
-    assert_eq!((text.as_str(), code), ("b c\n", 1));
+    assert_eq!((text.as_str(), code), ("B c\n", 1));
     assert!(talk.contains("line 1: a.txt exists already"), "{talk}");
     assert!(talk.contains("line 2: there is no file to save in"), "{talk}");
-    assert_eq!((place.text("a.txt"), place.text("b.txt")), ("a céu\n".into(), "b c\n".into()));
+    assert_eq!((place.text("a.txt"), place.text("b.txt")), ("A céu\n".into(), "B c\n".into()));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_line_that_cannot_be_done_is_told_of_and_changes_nothing() {
     let place = Place::new();
     let lines = "99\n+日\nw many\nfoo\nu\nr\n1 2\n\u{feff}\n+a\n";
     let (text, talk, code) = write(&place, &["A ", "--top", "4", "--unknown", "error"], lines);
-    assert_eq!((text.as_str(), code), ("a a\n", 1));
+    assert_eq!((text.as_str(), code), ("A a\n", 1));
     for part in [
         "line 1: there is no candidate 99: 4 candidates can be picked",
         "line 2: character '日' (U+65E5) at character 1 of the text is not in the vocabulary",
@@ -125,13 +125,13 @@ fn a_line_that_cannot_be_done_is_told_of_and_changes_nothing() {
         assert!(talk.contains(part), "no {part:?} in {talk}");
     }
     let (text, talk, code) = write(&place, &["A "], "+日b\n");
-    assert_eq!((text.as_str(), code), ("a b\n", 0));
+    assert_eq!((text.as_str(), code), ("A b\n", 0));
     assert!(talk.contains("the model does not know '日'; left out"), "{talk}");
     let mut command = place.machado(&["write", "A "]);
     command
         .write_stdin(&b"\xff\n"[..])
         .assert()
         .code(1)
-        .stdout("a \n")
+        .stdout("A \n")
         .stderr(predicate::str::contains("line 1: expected UTF-8"));
 }

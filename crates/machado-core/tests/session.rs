@@ -432,7 +432,7 @@ proptest! {
             prop_assert_eq!(session.text(), expected);
             let chosen = session.chosen().iter().map(|token| token.id);
             let ids: Vec<u32> = encode(model, "a cor").into_iter().chain(chosen).collect();
-            let known = predict(model, VectorUnit::detect(), &ids, &Sampler::default(), 9).unwrap();
+            let known = predict(model, VectorUnit::detect(), &ids, &PredictConfig::new(&Sampler::default(), 9)).unwrap();
             prop_assert_eq!(session.candidates(9), known);
             let wrote = matches!(act, Act::Write(_)) && session.chosen().len() > tokens;
             if wrote || matches!(act, Act::Type(_) | Act::Pick(_)) {

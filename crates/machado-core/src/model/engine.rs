@@ -97,15 +97,19 @@ impl Engine {
         self.interventions = interventions;
     }
 
-    /// Calls `visit` with row, time step and values `[dim]` for each position of the last batch.
+    /// Calls `visit` with row, time step and values `[dim]` for each position of the last batch, step
+    /// by step and in a step row by row.
     pub fn outputs(&self, site: &Site, mut visit: impl FnMut(usize, usize, &[f32])) {
-        let width = padded(site.dim);
-        for block in &self.blocks {
-            let rows = block.rows();
-            let output = block.output(self.network.number_of(site));
-            for (position, values) in output.chunks_exact(width).enumerate() {
-                let (t, row) = (position / rows.len(), rows.start + position % rows.len());
-                visit(row, t, &values[..site.dim]);
+        let (width, layer) = (padded(site.dim), self.network.number_of(site));
+        let Some(first) = self.blocks.first() else { return };
+        let time = first.output(layer).len() / (first.rows().len() * width);
+        for t in 0..time {
+            for block in &self.blocks {
+                let rows = block.rows();
+                let step = &block.output(layer)[t * rows.len() * width..];
+                for (row, values) in rows.zip(step.chunks_exact(width)) {
+                    visit(row, t, &values[..site.dim]);
+                }
             }
         }
     }
