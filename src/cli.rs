@@ -3,6 +3,7 @@
 mod parsers;
 mod sae;
 mod seeing;
+mod steering;
 mod training;
 mod writing;
 
@@ -17,6 +18,7 @@ pub use self::sae::{ArchitectureArg, InsideArgs, SaeCommand, SaeSelftestArgs, Sa
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
 };
+pub use self::steering::{ReachArg, SaeSteerArgs, SteerArgs, Steered};
 pub use self::training::{Length, ProgressStyle, Settings, TrainArgs};
 pub use self::writing::{GenerateArgs, SamplerArgs, WriteArgs};
 

@@ -19,6 +19,7 @@ mod run_folder;
 mod sae_folder;
 mod say;
 mod shell;
+mod steering;
 mod texts;
 
 use std::process::ExitCode;

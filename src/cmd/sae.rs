@@ -1,6 +1,7 @@
 //! `machado sae`: sparse autoencoders, one file a command.
 
 mod selftest;
+mod steer;
 mod train;
 
 use anyhow::Result;
@@ -10,6 +11,7 @@ use crate::cli::SaeCommand;
 pub(super) fn run(command: &SaeCommand) -> Result<()> {
     match command {
         SaeCommand::Train(args) => train::run(args),
+        SaeCommand::Steer(args) => steer::run(args),
         SaeCommand::Selftest(args) => selftest::run(args),
     }
 }

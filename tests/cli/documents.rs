@@ -87,7 +87,7 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
@@ -96,6 +96,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/performance.md",
     "docs/quality.md",
     "docs/sampling.md",
+    "docs/steering.md",
     "assets/README.md",
 ];
 
@@ -106,6 +107,7 @@ fn flags_that_documents_name_exist() {
         ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"]
             .iter()
             .map(|command| place.stdout(&[command, "--help"]))
+            .chain(["train", "steer"].map(|command| place.stdout(&["sae", command, "--help"])))
             .collect();
     for name in DOCUMENTS {
         let document = document(name);

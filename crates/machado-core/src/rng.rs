@@ -36,6 +36,8 @@ pub enum Purpose {
     SaeShuffle = 11,
     /// States with known features.
     Superposition = 12,
+    /// What a steered feature is compared with.
+    SteerControls = 20,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.
