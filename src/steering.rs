@@ -54,7 +54,8 @@ pub fn read(
     }
     if let (Some(toward), Some(away)) = (&args.steer_toward, &args.steer_away) {
         let handle = difference(loaded, compute, &site, [toward, away])?;
-        let which = json!({ "toward": toward.display().to_string(), "away": away.display().to_string() });
+        let which =
+            json!({ "toward": toward.display().to_string(), "away": away.display().to_string() });
         pushes.add(handle, Push::Clamp(args.steer_strength as f32), which);
     }
     Ok(Some(pushes.at(site, reach(args.steer_reach), args.steer_box)))
@@ -179,9 +180,8 @@ fn difference(
     site: &Site,
     [toward, away]: [&PathBuf; 2],
 ) -> Result<Handle> {
-    let text = |path: &PathBuf| {
-        KnownText::read(loaded, std::slice::from_ref(path), UnknownPolicy::Skip)
-    };
+    let text =
+        |path: &PathBuf| KnownText::read(loaded, std::slice::from_ref(path), UnknownPolicy::Skip);
     let (toward, away) = (text(toward)?, text(away)?);
     let model = &loaded.file.model;
     let [toward, away] =

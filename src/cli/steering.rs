@@ -179,7 +179,9 @@ mod tests {
         assert_eq!(found("77:off"), Some((77, Push::Off)));
         assert_eq!(found("5:add1.5"), Some((5, Push::Add(1.5))));
         assert_eq!(found("5:add-2"), Some((5, Push::Add(-2.0))));
-        for wrong in ["", "5", "5:", ":2", "a:2", "-1:2", "5:on", "5:inf", "5:NaN", "5:add", "5:2:3"] {
+        for wrong in
+            ["", "5", "5:", ":2", "a:2", "-1:2", "5:on", "5:inf", "5:NaN", "5:add", "5:2:3"]
+        {
             assert_eq!(found(wrong), None, "{wrong:?}");
         }
     }

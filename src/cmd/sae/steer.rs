@@ -10,8 +10,8 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use machado_core::interpret::{
-    Contrast, DoseResponse, Handle, Place, Rank, Reading, TokenText, Trial, TrialConfig, WordCounts,
-    controls, drawn,
+    Contrast, DoseResponse, Handle, Place, Rank, Reading, TokenText, Trial, TrialConfig,
+    WordCounts, controls, drawn,
 };
 use machado_core::model::Site;
 use machado_core::tokenizer::UnknownPolicy;
@@ -59,13 +59,14 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
     })?;
     let prompts = prompts(args, &loaded, &text, held_out.clone(), &concept);
     let control_words = counts.alike(&concept.words, WORDS_ALIKE, |word| concept.count(word) > 0);
+    let count = |text: &str| concept.count(text);
     let trial = Trial::new(TrialConfig {
         model,
         compute: &compute,
         prompts: &prompts,
         words: &concept.words,
         control_words: &control_words,
-        count: &|text| concept.count(text),
+        count: &count,
         vocabulary: &counts,
         natural: (&text.ids, &held_out),
         samples: args.samples,
@@ -79,8 +80,7 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
         Some(best) => {
             let score = best.effect.exact.output_score();
             let others = others(args, &sae)?;
-            let rank =
-                Rank::among(&trial, &compute, (&others, &place), (best.strength, score))?;
+            let rank = Rank::among(&trial, &compute, (&others, &place), (best.strength, score))?;
             let controls = controls(&trial, what, &contrast, (best.strength, args.seed))?;
             Some(Compared { strength: best.strength, controls, rank })
         }

@@ -85,7 +85,8 @@ impl Contrast {
     /// If both have the same mean.
     pub fn difference_of_means(&self) -> Result<Handle> {
         let [others, concept] = &self.means;
-        let difference: Vec<f32> = concept.iter().zip(others).map(|(a, b)| (a - b) as f32).collect();
+        let difference: Vec<f32> =
+            concept.iter().zip(others).map(|(a, b)| (a - b) as f32).collect();
         self.along(&difference)
     }
 

@@ -239,8 +239,7 @@ mod tests {
         let unsteered = sampled(2.0, 0.9);
         let dose = |&(strength, words_nats, nats): &(f32, f64, f64)| {
             let sampled = sampled(nats, 0.9);
-            let exact =
-                Exact { words_nats, control_words_nats: 0.0, kl_nats: 0.1, loss_nats: 0.1 };
+            let exact = Exact { words_nats, control_words_nats: 0.0, kl_nats: 0.1, loss_nats: 0.1 };
             let is_broken = sampled.is_broken(&unsteered);
             Dose { strength, effect: Effect { exact, sampled, clipped_share: None }, is_broken }
         };

@@ -339,8 +339,7 @@ mod tests {
 
     #[test]
     fn a_value_is_held_as_it_stands() {
-        let steering =
-            Steering::new().and(Handle::value(3, 1).unwrap(), Push::Clamp(-0.25));
+        let steering = Steering::new().and(Handle::value(3, 1).unwrap(), Push::Clamp(-0.25));
         assert_eq!(steered(&steering, [0.5, 0.75, -0.1]), [0.5, -0.25, -0.1]);
         let error = Handle::value(3, 3).unwrap_err().to_string();
         assert_eq!(error, "a unit of the layer must be from 0 to 2, not 3");

@@ -42,7 +42,8 @@ impl Concept {
             Self { words: Vec::new(), lifts: Vec::new(), regex: None, set: HashSet::new() };
         if let Some(pattern) = &args.regex {
             concept.regex = Some(compiled(pattern)?);
-            let matching = counts.by_count().into_iter().filter(|(word, _)| concept.count(word) > 0);
+            let matching =
+                counts.by_count().into_iter().filter(|(word, _)| concept.count(word) > 0);
             concept.words = matching.take(WORDS).map(|(word, _)| word.to_owned()).collect();
             if concept.words.is_empty() {
                 bail!("no word of the text matches --regex {pattern}\nhint: give another one");
@@ -76,7 +77,9 @@ impl Concept {
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
         match &self.regex {
             Some(regex) => regex.find_iter(text).map(|found| found.range()).collect(),
-            None => word_ranges(text).filter(|word| self.set.contains(&text[word.clone()])).collect(),
+            None => {
+                word_ranges(text).filter(|word| self.set.contains(&text[word.clone()])).collect()
+            }
         }
     }
 

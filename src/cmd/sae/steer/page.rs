@@ -41,7 +41,10 @@ pub(super) fn html(report: &Report<'_>) -> String {
         .into_iter()
         .map(|(name, [prompt, text])| {
             let (prompt, text) = (escaped(prompt), escaped(text));
-            format!("<h2>{}</h2>\n<blockquote><small>{prompt}</small>{text}</blockquote>\n", escaped(&name))
+            format!(
+                "<h2>{}</h2>\n<blockquote><small>{prompt}</small>{text}</blockquote>\n",
+                escaped(&name)
+            )
         })
         .collect();
     format!(
@@ -119,7 +122,10 @@ impl Chart<'_> {
             .collect();
         let values = doses.iter().map(|dose| (self.figure)(&dose.effect));
         let values = values.chain(controls.iter().map(|(_, y, _)| *y));
-        let y = Axis::fitted(values.chain([self.unsteered]).chain(self.limit), [HEIGHT - BOTTOM, MARGIN]);
+        let y = Axis::fitted(
+            values.chain([self.unsteered]).chain(self.limit),
+            [HEIGHT - BOTTOM, MARGIN],
+        );
         let strengths = doses.iter().map(|dose| f64::from(dose.strength));
         let x = Axis::fitted(strengths, [LEFT, WIDTH - MARGIN]);
         let point = |dose: &Dose| (x.at(dose.strength.into()), y.at((self.figure)(&dose.effect)));
@@ -152,7 +158,9 @@ impl Chart<'_> {
 
 fn dot((x, y): (f64, f64), class: &str, tip: &str) -> String {
     let tip = escaped(tip);
-    format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"><title>{tip}</title></circle>")
+    format!(
+        "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"><title>{tip}</title></circle>"
+    )
 }
 
 /// Lines and numbers of the axes.
@@ -233,7 +241,9 @@ fn table(report: &Report<'_>) -> String {
         format!("<tr><td>{}</td>{cells}</tr>\n", escaped(&name))
     };
     let rows: String = report.rows().into_iter().map(row).collect();
-    format!("<div class=\"table\"><table>\n<tr><th>strength</th>{head}</tr>\n{rows}</table></div>\n")
+    format!(
+        "<div class=\"table\"><table>\n<tr><th>strength</th>{head}</tr>\n{rows}</table></div>\n"
+    )
 }
 
 fn escaped(text: &str) -> String {
@@ -252,7 +262,10 @@ mod tests {
         };
         assert_eq!(ticks(&[-2.0, 10.0]), ["-2", "0", "2", "4", "6", "8", "10"]);
         assert_eq!(ticks(&[0.5]), ["-0.5", "0", "0.5", "1", "1.5"]);
-        assert_eq!(ticks(&[0.71, 0.74]), ["0.71", "0.715", "0.72", "0.725", "0.73", "0.735", "0.74"]);
+        assert_eq!(
+            ticks(&[0.71, 0.74]),
+            ["0.71", "0.715", "0.72", "0.725", "0.73", "0.735", "0.74"]
+        );
         assert!(ticks(&[f64::INFINITY]).len() > 3);
         let axis = Axis::fitted([0.0, 1.0].into_iter(), [100.0, 0.0]);
         assert!((axis.at(0.5) - 50.0).abs() < 1e-9 && axis.at(1.0) < axis.at(0.0));

@@ -42,7 +42,16 @@ pub(super) struct Report<'a> {
 
 /// The columns of the table; each row is a strength or a control.
 pub(super) const COLUMNS: [&str; 10] = [
-    "score", "words", "others", "per 1,000", "nats/token", "known", "distinct-2", "repeat", "KL", "cut",
+    "score",
+    "words",
+    "others",
+    "per 1,000",
+    "nats/token",
+    "known",
+    "distinct-2",
+    "repeat",
+    "KL",
+    "cut",
 ];
 
 impl Report<'_> {
@@ -124,19 +133,23 @@ impl Report<'_> {
     /// What follows from the figures.
     pub(super) fn findings(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let side = |strength: Option<f32>, words: &str| match strength {
-            Some(strength) => format!("the text breaks at {strength}{words}"),
-            None => format!("the text does not break at any of the strengths{words}"),
+        let side = |side: &str, strength: Option<f32>| match strength {
+            Some(strength) => format!("{side} 0 the text breaks at {strength}"),
+            None => format!("{side} 0 the text does not break at any of the strengths"),
         };
-        lines.push(side(self.response.breaks_at(), " above 0"));
-        lines.push(side(self.response.breaks_below(), " below 0"));
+        lines.push(side("above", self.response.breaks_at()));
+        lines.push(side("below", self.response.breaks_below()));
         lines.push(format!(
             "more strength, more score: rank correlation {:.2} up to there",
             self.response.correlation()
         ));
         if let Some(Compared { strength, rank, .. }) = self.compared {
+            let which = match self.response.breaks_at() {
+                Some(breaks_at) if breaks_at <= *strength => "it breaks at the weakest of them",
+                _ => "best before that",
+            };
             lines.push(format!(
-                "best before that: {strength}, score {:.3} nats; the controls have that strength too",
+                "{which}: {strength}, score {:.3} nats; the controls have that strength too",
                 rank.output_score
             ));
             if !rank.others.is_empty() {
@@ -173,15 +186,16 @@ impl Report<'_> {
             figures["broken"] = json!(dose.is_broken);
             figures
         });
-        let controls = self.compared.iter().flat_map(|compared| &compared.controls).map(|control| {
-            let mut figures = self.effect_json(&control.effect);
-            figures["control"] = control.kind.name().into();
-            if let ControlKind::BestUnit { unit, auroc } = control.kind {
-                figures["unit"] = json!(unit);
-                figures["auroc"] = json!(auroc);
-            }
-            figures
-        });
+        let controls =
+            self.compared.iter().flat_map(|compared| &compared.controls).map(|control| {
+                let mut figures = self.effect_json(&control.effect);
+                figures["control"] = control.kind.name().into();
+                if let ControlKind::BestUnit { unit, auroc } = control.kind {
+                    figures["unit"] = json!(unit);
+                    figures["auroc"] = json!(auroc);
+                }
+                figures
+            });
         json!({
             "feature": self.args.feature,
             "layer": self.place.site.name,

@@ -203,7 +203,8 @@ fn the_read_out_moves_the_logits_along_one_vector() {
         for (push, clamps) in [(Push::Clamp(strength), 1.0), (Push::Add(strength), 0.0)] {
             let (interventions, _) = pushed(&handle, push, &place(Reach::Output));
             for text in ["o mar", "e a flor e", "d"] {
-                let (before, after) = (logits(&model, text, &[]), logits(&model, text, &interventions));
+                let (before, after) =
+                    (logits(&model, text, &[]), logits(&model, text, &interventions));
                 let by = strength * unit - clamps * sae.activation(feature, &state(&model, text));
                 for token in 0..size {
                     let along: f32 = (0..UNITS)
