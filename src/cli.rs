@@ -3,6 +3,7 @@
 mod parsers;
 mod sae;
 mod seeing;
+mod steering;
 mod training;
 mod writing;
 
@@ -13,10 +14,13 @@ use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
 use self::parsers::{at_least_one, one_to, parse_unknown};
-pub use self::sae::{ArchitectureArg, SaeCommand, SaeEvaluateArgs, SaeSelftestArgs, SaeTrainArgs};
+pub use self::sae::{
+    ArchitectureArg, InsideArgs, SaeCommand, SaeEvaluateArgs, SaeSelftestArgs, SaeTrainArgs,
+};
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
 };
+pub use self::steering::{ReachArg, SaeSteerArgs, SteerArgs, Steered};
 pub use self::training::{Length, ProgressStyle, Settings, TrainArgs};
 pub use self::writing::{GenerateArgs, SamplerArgs, WriteArgs};
 

@@ -22,6 +22,7 @@ mod run_folder;
 mod sae_folder;
 mod say;
 mod shell;
+mod steering;
 mod texts;
 mod visible;
 

@@ -42,6 +42,10 @@ pub(super) fn number_that(
     }
 }
 
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    number_that(text, "that is finite", |_| true)
+}
+
 pub(super) fn positive(text: &str) -> Result<f64, String> {
     number_that(text, "greater than 0", |value| value > 0.0)
 }

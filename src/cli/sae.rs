@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::parsers::*;
-use super::{ComputeArgs, PartArg};
+use super::{ComputeArgs, PartArg, SaeSteerArgs};
 
 /// The commands about sparse autoencoders.
 #[derive(Debug, Subcommand)]
@@ -17,6 +17,12 @@ pub enum SaeCommand {
     /// Measure how much of a model's states an autoencoder keeps, and what it costs the model to think
     /// in features alone
     Evaluate(SaeEvaluateArgs),
+    /// Measure what a feature does when it is turned up and down, and where the text breaks
+    ///
+    /// Written texts are counted, never judged: how often some words come, how surprising the texts
+    /// are to the unsteered model, how many of their words are words, how they repeat themselves. The
+    /// score is exact: how much likelier the words become after the prompts, beyond words like them.
+    Steer(Box<SaeSteerArgs>),
     /// See whether the training finds features that are known, on this machine
     ///
     /// States are made of 128 random directions in 64 dimensions, four of them at a time (toy

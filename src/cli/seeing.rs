@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::parsers::*;
-use super::{ComputeArgs, ModelArgs, NgramArgs, Settings};
+use super::{ComputeArgs, ModelArgs, NgramArgs, Settings, SteerArgs};
 
 /// `machado predict`.
 #[derive(Debug, Args)]
@@ -27,7 +27,12 @@ pub struct PredictArgs {
     #[arg(long, short, value_name = "T", default_value_t = 1.0, value_parser = zero_or_more)]
     pub temperature: f64,
 
-    /// Print JSON: prompt, candidates (token, id, probability)
+    /// What is turned up or down inside; shown beside what the model says without.
+    #[command(flatten)]
+    pub steering: SteerArgs,
+
+    /// Print JSON: prompt, candidates (token, id, probability), and with --steer and the like for each
+    /// also unsteered_probability, and kl_nats and steering
     #[arg(long)]
     pub json: bool,
 
@@ -67,13 +72,17 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub ngrams: NgramArgs,
 
+    /// What is turned up or down inside.
+    #[command(flatten)]
+    pub steering: SteerArgs,
+
     /// Let the weights go on learning from what was read, at this learning rate (dynamic
     /// evaluation; try 0.1, or 0.06 with --ngrams); the model in the file stays as it is
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub adapt: Option<f64>,
 
     /// Print JSON: loss_nats, accuracy, perplexity, nats_per_character, bits_per_character,
-    /// bits_per_byte, tokens, characters, bytes
+    /// bits_per_byte, tokens, characters, bytes, and with --steer and the like steering
     #[arg(long)]
     pub json: bool,
 

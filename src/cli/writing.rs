@@ -6,7 +6,7 @@ use clap::Args;
 use machado_core::sample::REPETITION_WINDOW;
 
 use super::parsers::*;
-use super::{ComputeArgs, ModelArgs, NgramArgs};
+use super::{ComputeArgs, ModelArgs, NgramArgs, SteerArgs};
 
 /// How tokens are drawn. Whatever the order of the flags, they apply in this one: repetition penalty,
 /// bans, temperature, top-k, top-p, min-p, typical-p.
@@ -73,6 +73,10 @@ pub struct GenerateArgs {
     #[command(flatten)]
     pub ngrams: NgramArgs,
 
+    /// What is turned up or down inside.
+    #[command(flatten)]
+    pub steering: SteerArgs,
+
     /// Texts to write
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub samples: usize,
@@ -86,7 +90,7 @@ pub struct GenerateArgs {
     pub seed: Option<u64>,
 
     /// Print one JSON object a line: prompt (as given), text (what follows it), finish_reason, tokens,
-    /// tokens_per_second, seed, sample, drawing
+    /// tokens_per_second, seed, sample, drawing, and with --steer and the like steering
     #[arg(long)]
     pub json: bool,
 

@@ -13,6 +13,7 @@ use crate::known_text::{self, KnownText};
 use crate::models;
 use crate::number::grouped;
 use crate::say::say;
+use crate::steering;
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
     let loaded = models::load(&args.model)?;
@@ -37,16 +38,25 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<()> {
              figures far too good; --part validation or --part test is an honest measure",
         );
     }
-    let help = Help { mixture, adapt: args.adapt, ..Help::default() };
+    let steer = steering::read(&args.steering, &loaded, args.model.model.as_deref(), &compute)?;
+    let interventions = steer.as_ref().map_or(Vec::new(), |steer| steer.interventions.clone());
+    let help = Help { mixture, adapt: args.adapt, interventions };
     let score = evaluate(&loaded.file.model, &compute, &text.ids, range, help, watch);
     let score = score.map_err(|error| explained(error, args.adapt))?;
     bar.finish_and_clear();
     let score = score.expect("nobody stops the evaluation");
     let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{}", as_json(&score))?;
+        let mut figures = as_json(&score);
+        if let Some(steer) = &steer {
+            figures["steering"] = steer.json();
+        }
+        writeln!(out, "{figures}")?;
     } else {
         write!(out, "{}", as_table(&score))?;
+    }
+    if let Some(steer) = &steer {
+        steer.say_clipped();
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{GenerateArgs, UsageError};
 use crate::say::say;
-use crate::{drawing, known_text, models, number, visible};
+use crate::steering::Steer;
+use crate::{drawing, known_text, models, number, steering, visible};
 
 /// Texts written before any of them is shown.
 const SHOWN_TOGETHER: usize = 256;
@@ -25,6 +26,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let sampler = drawing::sampler(&args.sampler, &loaded)?;
     let drawing = drawing::json(&sampler, &args.sampler.ban, &args.ngrams);
+    let steer = steering::read(&args.steering, &loaded, args.model.model.as_deref(), &compute)?;
     let seed = args.seed.unwrap_or_else(drawing::random_seed);
     let mut config = GeneratorConfig {
         mixture: known_text::mixture(&args.ngrams, &loaded, None, &compute)?.map(Arc::new),
@@ -34,7 +36,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
         seed,
         purpose: Purpose::Generate,
         first: 0,
-        interventions: Vec::new(),
+        interventions: steer.as_ref().map_or(Vec::new(), |steer| steer.interventions.clone()),
     };
     let model = &loaded.file.model;
     let (mut tokens, mut seconds) = (0, 0.0);
@@ -54,7 +56,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
             let written: usize = texts.iter().map(|text| text.tokens).sum();
             let rate = written as f64 / taken;
             let prompt = &prompt.text;
-            let shown = Shown { first, seed, prompt, rate, drawing: &drawing };
+            let steer = steer.as_ref();
+            let shown = Shown { first, seed, prompt, rate, drawing: &drawing, steer };
             if args.json {
                 print_json(&texts, &shown)?
             } else {
@@ -71,6 +74,9 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
             number::grouped(tokens as u64)
         ));
     }
+    if let Some(steer) = &steer {
+        steer.say_clipped();
+    }
     Ok(())
 }
 
@@ -83,6 +89,7 @@ struct Shown<'a> {
     /// Tokens per second of all.
     rate: f64,
     drawing: &'a Value,
+    steer: Option<&'a Steer>,
 }
 
 /// Prints a single text while it is being written; returns its tokens.
@@ -120,7 +127,7 @@ fn print_all(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
 fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for (number, written) in texts.iter().enumerate() {
-        let line = json!({
+        let mut line = json!({
             "prompt": shown.prompt,
             "text": written.text,
             "finish_reason": written.finish_reason.name(),
@@ -130,6 +137,9 @@ fn print_json(texts: &[Written], shown: &Shown<'_>) -> Result<()> {
             "sample": shown.first + number,
             "drawing": shown.drawing,
         });
+        if let Some(steer) = shown.steer {
+            line["steering"] = steer.json();
+        }
         writeln!(out, "{}", visible::json_on(out.get_ref(), &line))?;
     }
     Ok(out.flush()?)

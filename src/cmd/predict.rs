@@ -3,13 +3,14 @@
 use std::io::Write;
 
 use anyhow::Result;
-use machado_core::predict::{PredictConfig, predict};
+use machado_core::predict::{Comparison, PredictConfig, compare, predict};
 use machado_core::sample::Sampler;
 use serde_json::json;
 
 use crate::candidates::{Drawing, rows};
 use crate::cli::PredictArgs;
-use crate::{models, visible};
+use crate::steering::Steer;
+use crate::{models, steering, visible};
 
 /// Characters of a bar that stands for certainty.
 const BAR: usize = 40;
@@ -20,7 +21,13 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
     let prompt = loaded.encode_prompt(&args.prompt, args.model.unknown)?;
     let sampler = Sampler { temperature: args.temperature, ..Sampler::default() };
     let model = &loaded.file.model;
-    let config = PredictConfig::new(&sampler, args.top);
+    let mut config = PredictConfig::new(&sampler, args.top);
+    let steer = steering::read(&args.steering, &loaded, args.model.model.as_deref(), &compute)?;
+    if let Some(steer) = &steer {
+        config.interventions = steer.interventions.clone();
+        let comparison = compare(model, compute.unit(), &prompt.ids, &config)?;
+        return print_beside(args, &prompt.text, &comparison, steer);
+    }
     let candidates = predict(model, compute.unit(), &prompt.ids, &config)?;
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -36,5 +43,48 @@ pub(super) fn run(args: &PredictArgs) -> Result<()> {
         let line = format!("{}  {}  {}", row.token, row.number, row.bar(BAR));
         writeln!(out, "{}", line.trim_end())?;
     }
+    Ok(())
+}
+
+/// Prints what the steered model says beside what it says by itself.
+fn print_beside(
+    args: &PredictArgs,
+    prompt: &str,
+    comparison: &Comparison,
+    steer: &Steer,
+) -> Result<()> {
+    let Comparison { candidates, unchanged, kl_nats } = comparison;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let list: Vec<_> = candidates
+            .iter()
+            .zip(unchanged)
+            .map(|(c, unsteered)| {
+                json!({
+                    "token": c.token,
+                    "id": c.id,
+                    "probability": c.probability,
+                    "unsteered_probability": unsteered,
+                })
+            })
+            .collect();
+        let figures = json!({
+            "prompt": prompt,
+            "candidates": list,
+            "kl_nats": kl_nats,
+            "steering": steer.json(),
+        });
+        writeln!(out, "{}", visible::json_on(&out, &figures))?;
+        return Ok(());
+    }
+    let rows = rows(candidates, usize::MAX, Drawing::Any);
+    let width = rows.first().map_or(0, |row| row.token.chars().count());
+    writeln!(out, "{:width$}  steered  unsteered", "")?;
+    for (row, unsteered) in rows.iter().zip(unchanged) {
+        let line = format!("{}  {}   {unsteered:.4}     {}", row.token, row.number, row.bar(BAR));
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    writeln!(out, "KL divergence from the unsteered model: {kl_nats:.4} nats")?;
+    steer.say_clipped();
     Ok(())
 }

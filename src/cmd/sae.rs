@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod selftest;
+mod steer;
 mod train;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ pub(super) fn run(command: &SaeCommand) -> Result<()> {
     match command {
         SaeCommand::Train(args) => train::run(args),
         SaeCommand::Evaluate(args) => evaluate::run(args),
+        SaeCommand::Steer(args) => steer::run(args),
         SaeCommand::Selftest(args) => selftest::run(args),
     }
 }

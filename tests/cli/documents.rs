@@ -87,7 +87,7 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
@@ -97,6 +97,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/interpretability.md",
     "docs/quality.md",
     "docs/sampling.md",
+    "docs/steering.md",
     "assets/README.md",
 ];
 
@@ -105,7 +106,7 @@ fn flags_that_documents_name_exist() {
     let place = Place::new();
     let commands =
         ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"];
-    let of_sae = ["train", "evaluate", "selftest"];
+    let of_sae = ["train", "evaluate", "selftest", "steer"];
     let help: String = commands
         .iter()
         .map(|command| place.stdout(&[command, "--help"]))

@@ -16,6 +16,8 @@ mod screen;
 mod tokens;
 /// `machado sae`: training autoencoders and measuring them.
 mod sae;
+/// Turning features up and down, and the report on one.
+mod sae_steer;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

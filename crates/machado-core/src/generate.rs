@@ -77,6 +77,8 @@ pub struct Generator<'m> {
 pub struct Written {
     /// What follows the prompt.
     pub text: String,
+    /// The tokens drawn; of a text that ended before a stop string also those of that.
+    pub ids: Vec<u32>,
     /// Tokens drawn.
     pub tokens: usize,
     /// Why it ended.
@@ -122,6 +124,8 @@ struct Text {
     /// What was drawn of a character that is not whole yet.
     joiner: CharacterJoiner,
     written: String,
+    /// The tokens drawn.
+    ids: Vec<u32>,
     /// Bytes of `written` that have been given out; the rest may be the beginning of a stop string.
     released: usize,
     tokens: usize,
@@ -165,6 +169,7 @@ impl<'m> Generator<'m> {
                 history: history.clone(),
                 joiner: CharacterJoiner::default(),
                 written: String::new(),
+                ids: Vec::new(),
                 released: 0,
                 tokens: 0,
                 finished: (config.tokens == 0).then_some(FinishReason::Length),
@@ -196,6 +201,7 @@ impl<'m> Generator<'m> {
                 }
                 id = self.draw.draw(logits, text.history.ids(), &mut text.rng);
                 text.history.push(id);
+                text.ids.push(id);
                 if let Some(mixture) = &self.config.mixture {
                     text.position = mixture.advance(text.position, id);
                 }
@@ -219,10 +225,11 @@ impl<'m> Generator<'m> {
     pub fn finish(mut self) -> Vec<Written> {
         let mut pieces = vec![String::new(); self.texts.len()];
         while self.step(|number, piece| pieces[number].push_str(piece)) {}
-        let texts = self.texts.iter().zip(pieces);
+        let texts = self.texts.into_iter().zip(pieces);
         texts
             .map(|(text, written)| Written {
                 text: written,
+                ids: text.ids,
                 tokens: text.tokens,
                 finish_reason: text.finished.expect("all texts are finished"),
             })
@@ -299,6 +306,7 @@ mod tests {
             history: History::default(),
             joiner: CharacterJoiner::default(),
             written: String::new(),
+            ids: Vec::new(),
             released: 0,
             tokens: 0,
             finished: None,

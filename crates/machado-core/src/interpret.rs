@@ -7,6 +7,9 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+mod contrast;
+mod dose;
+mod effect;
 mod harvest;
 mod measure;
 mod recovered;
@@ -18,7 +21,11 @@ mod stats;
 mod steer;
 mod superposition;
 mod train_on_text;
+mod words;
 
+pub use contrast::{BestUnit, Contrast};
+pub use dose::{Control, ControlKind, Dose, DoseResponse, Rank, controls, drawn};
+pub use effect::{Effect, Exact, Place, Sampled, Trial, TrialConfig};
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
 pub use recovered::LossRecovered;
@@ -30,3 +37,4 @@ pub use stats::{Separation, pearson, rank_p_value, spearman};
 pub use steer::{Handle, Push, Replace, Splice, Steering};
 pub use superposition::{Recovery, Superposition};
 pub use train_on_text::Reading;
+pub use words::{TokenText, WordCounts, WordLift, distinct_2, longest_repeat, word_ranges, words};

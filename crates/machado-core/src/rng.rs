@@ -32,6 +32,8 @@ pub enum Purpose {
     SaeShuffle = 9,
     /// States with known features.
     Superposition = 10,
+    /// What a steered feature is compared with.
+    SteerControls = 11,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

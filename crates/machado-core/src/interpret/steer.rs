@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::sae::{Sae, SaeEncoder, add_scaled, dot};
+use super::train_on_text::Reading;
 use crate::error::{Error, Result};
 use crate::math::simd::VectorUnit;
 use crate::model::Intervene;
@@ -71,6 +72,46 @@ impl Handle {
         let direction: Vec<f32> = direction.iter().map(|x| x / length).collect();
         let bias = -dot(&direction, origin);
         Ok(Self { read: direction.clone(), bias, threshold: None, direction, unit })
+    }
+
+    /// One value of a state of `d_in`, measured as it stands and in units of 1: what a unit of a GRU
+    /// never quite reaches.
+    ///
+    /// # Errors
+    /// If there is no such value.
+    pub fn value(d_in: usize, place: usize) -> Result<Self> {
+        if place >= d_in {
+            return Err(Error::OutOfRange {
+                what: "a unit of the layer".into(),
+                expected: format!("from 0 to {}", d_in.saturating_sub(1)),
+                found: place.to_string(),
+            });
+        }
+        let mut direction = vec![0.0; d_in];
+        direction[place] = 1.0;
+        Self::direction(&direction, &vec![0.0; d_in], 1.0)
+    }
+
+    /// The direction from the mean state in one text to that in another (difference of means). A
+    /// measure of 0 is the mean of `away`, and the unit is the strongest measure in either text.
+    ///
+    /// # Errors
+    /// If a text is empty, the site is none of the model's, or the texts look alike to the model.
+    pub fn difference_of_means(toward: &Reading<'_>, away: &Reading<'_>) -> Result<Self> {
+        let mean = |text: &Reading<'_>| -> Result<Vec<f32>> {
+            let moments = text.moments(0..text.ids.len())?;
+            Ok(moments.mean.iter().map(|&x| x as f32).collect())
+        };
+        let (to, from) = (mean(toward)?, mean(away)?);
+        let difference: Vec<f32> = to.iter().zip(&from).map(|(to, from)| to - from).collect();
+        let handle = Self::direction(&difference, &from, 1.0)?;
+        let mut strongest = f32::MIN;
+        for text in [toward, away] {
+            text.for_each(0..text.ids.len(), |_, state| {
+                strongest = strongest.max(handle.measure(state));
+            })?;
+        }
+        Ok(handle.with_unit(strongest))
     }
 
     /// The measure of a state, `[d_in]`.
@@ -294,6 +335,14 @@ mod tests {
         // (x − origin) · (0, 0.6, 0.8) = 0.6·1 + 0.8·2
         assert!((handle.measure(&[9.0, 2.0, 2.0]) - 2.2).abs() < 1e-6);
         assert!(Handle::direction(&[0.0; 3], &[0.0; 3], 1.0).is_err());
+    }
+
+    #[test]
+    fn a_value_is_held_as_it_stands() {
+        let steering = Steering::new().and(Handle::value(3, 1).unwrap(), Push::Clamp(-0.25));
+        assert_eq!(steered(&steering, [0.5, 0.75, -0.1]), [0.5, -0.25, -0.1]);
+        let error = Handle::value(3, 3).unwrap_err().to_string();
+        assert_eq!(error, "a unit of the layer must be from 0 to 2, not 3");
     }
 
     #[test]

@@ -1,0 +1,217 @@
+//! `machado sae steer`: what a feature does when it is turned up and down.
+
+mod concept;
+mod page;
+mod report;
+
+use std::io::Write;
+use std::ops::Range;
+
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use machado_core::interpret::{
+    Contrast, DoseResponse, Handle, Place, Rank, Reading, TokenText, Trial, TrialConfig,
+    WordCounts, controls, drawn,
+};
+use machado_core::model::Site;
+use machado_core::tokenizer::UnknownPolicy;
+
+use self::concept::Concept;
+use self::report::{Compared, Report};
+use crate::cli::SaeSteerArgs;
+use crate::known_text::KnownText;
+use crate::models::{self, LoadedModel};
+use crate::sae_folder::{self, LoadedSae};
+use crate::say::say;
+use crate::{files, steering};
+
+/// Tokens of the text that show what the feature and the concept are: enough for words that come
+/// once in ten thousand.
+const LOOKED: usize = 1 << 19;
+
+/// Words that those of the concept are compared with, for each.
+const WORDS_ALIKE: usize = 2;
+
+/// Prompts taken out of the held-out text, and about how many bytes each has.
+const PROMPTS: usize = 6;
+const PROMPT_LEN: usize = 120;
+
+pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
+    let path = args.inside.run.as_deref();
+    let loaded = models::load_path(path)?;
+    let compute = crate::cmd::compute(&args.compute)?;
+    let model = &loaded.file.model;
+    let folder = args.sae.clone().unwrap_or_else(|| sae_folder::beside(path));
+    let sae = sae_folder::read(&folder, model)?;
+    let handle = steering::feature(&sae, args.feature)?;
+    let place = place(args, &loaded, &sae)?;
+    let text = KnownText::read(&loaded, &args.inside.text, UnknownPolicy::Skip)?;
+    let [study, held_out] = text.parts_or_shares(&loaded);
+    let looked = study.start..study.end.min(study.start + LOOKED);
+    let tokens = TokenText::new(&model.tokenizer, &text.ids, looked.clone());
+    let reading = Reading { model, compute: &compute, site: &place.site, ids: &text.ids };
+    let counts = vocabulary(&loaded, &text);
+    let on = || strengths(&reading, looked.clone(), &handle);
+    let concept = Concept::new(args, loaded.standardize(), &counts, &tokens, on)?;
+    let ranges = concept.find(tokens.text());
+    let contrast = Contrast::of(&reading, looked, &tokens.labels(&ranges)).with_context(|| {
+        format!("{} is nowhere in the text that the model learnt from", concept.describe())
+    })?;
+    let prompts = prompts(args, &loaded, &text, held_out.clone(), &concept);
+    let control_words = counts.alike(&concept.words, WORDS_ALIKE, |word| concept.count(word) > 0);
+    let count = |text: &str| concept.count(text);
+    let trial = Trial::new(TrialConfig {
+        model,
+        compute: &compute,
+        prompts: &prompts,
+        words: &concept.words,
+        control_words: &control_words,
+        count: &count,
+        vocabulary: &counts,
+        natural: (&text.ids, &held_out),
+        samples: args.samples,
+        tokens: args.tokens,
+        seed: args.seed,
+    })?;
+    let what = (&handle, &place);
+    let response = measure(args, &trial, what)?;
+    let compared = match response.best() {
+        None => None,
+        Some(best) => {
+            let score = best.effect.exact.output_score();
+            let others = others(args, &sae)?;
+            let rank = Rank::among(&trial, &compute, (&others, &place), (best.strength, score))?;
+            let controls = controls(&trial, what, &contrast, (best.strength, args.seed))?;
+            Some(Compared { strength: best.strength, controls, rank })
+        }
+    };
+    let report = Report {
+        args,
+        sae: &sae,
+        place: &place,
+        concept: &concept,
+        control_words: &control_words,
+        counts: &counts,
+        positions: contrast.positions()[1],
+        prompts: &prompts,
+        response: &response,
+        compared: compared.as_ref(),
+    };
+    if let Some(file) = &args.html {
+        files::write(file, page::html(&report).as_bytes())?;
+        say(&format!("saved {}", file.display()));
+    }
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", report.as_json())?;
+    } else {
+        write!(out, "{}", report.as_text())?;
+    }
+    Ok(())
+}
+
+fn place(args: &SaeSteerArgs, loaded: &LoadedModel, sae: &LoadedSae) -> Result<Place> {
+    let site = Site::new(&loaded.file.model.config, &sae.facts.site)?;
+    let reach = steering::reach(args.reach);
+    if reach == machado_core::model::Reach::State && !site.is_recurrent() {
+        bail!(
+            "layer {} has no state that goes on, only an output\nhint: add --reach output",
+            site.name
+        );
+    }
+    Ok(Place { site, reach, in_box: args.in_box })
+}
+
+/// How strong the feature is after each token of a range.
+fn strengths(reading: &Reading<'_>, range: Range<usize>, handle: &Handle) -> Result<Vec<f32>> {
+    let mut strengths = vec![0.0; range.len()];
+    let first = range.start;
+    reading.for_each(range, |place, state| strengths[place - first] = handle.measure(state))?;
+    Ok(strengths)
+}
+
+/// The words of the whole text: those that are right.
+fn vocabulary(loaded: &LoadedModel, text: &KnownText) -> WordCounts {
+    let all = TokenText::new(&loaded.file.model.tokenizer, &text.ids, 0..text.ids.len());
+    WordCounts::of(all.text())
+}
+
+/// The prompts that were given, or pieces of the held-out text that end before a word, as the
+/// model's own text was standardized.
+fn prompts(
+    args: &SaeSteerArgs,
+    loaded: &LoadedModel,
+    text: &KnownText,
+    held_out: Range<usize>,
+    concept: &Concept,
+) -> Vec<String> {
+    if !args.prompt.is_empty() {
+        let standardize = loaded.standardize();
+        return args.prompt.iter().map(|prompt| standardize.apply(prompt).into_owned()).collect();
+    }
+    let held_out = TokenText::new(&loaded.file.model.tokenizer, &text.ids, held_out);
+    let found = pieces(held_out.text());
+    // After its own words the concept is likely anyway.
+    let neutral: Vec<String> =
+        found.iter().filter(|prompt| concept.count(prompt) == 0).cloned().collect();
+    match (neutral.is_empty(), found.is_empty()) {
+        (false, _) => neutral,
+        (true, false) => found,
+        // Too short to be cut: the model begins by itself.
+        (true, true) => vec![String::new()],
+    }
+}
+
+/// Evenly spread pieces of a text, each from the beginning of a word to the space before another.
+fn pieces(text: &str) -> Vec<String> {
+    let after_space = |from: usize| {
+        let from = text.floor_char_boundary(from);
+        text[from..].find(' ').map(|place| from + place + 1)
+    };
+    let piece = |number: usize| {
+        let begin = after_space(number * text.len() / (PROMPTS + 1))?;
+        let end = after_space(begin + PROMPT_LEN)?;
+        Some(text[begin..end].to_owned())
+    };
+    (1..=PROMPTS).filter_map(piece).collect()
+}
+
+fn measure(
+    args: &SaeSteerArgs,
+    trial: &Trial<'_>,
+    what: (&Handle, &Place),
+) -> Result<DoseResponse> {
+    let strengths: Vec<f32> = args.strengths.iter().map(|&s| s as f32).collect();
+    let style = ProgressStyle::with_template("{bar:30} strength {pos} of {len}, {eta} left");
+    let bar = ProgressBar::new(strengths.len() as u64).with_style(style.expect("a fixed template"));
+    let response =
+        DoseResponse::measure(trial, what, &strengths, |done| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    Ok(response)
+}
+
+/// Other features that are active somewhere, drawn at random.
+fn others(args: &SaeSteerArgs, sae: &LoadedSae) -> Result<Vec<Handle>> {
+    let mut live = steering::live(sae);
+    live.retain(|&other| other != args.feature);
+    let numbers = drawn(live, args.random_features, args.seed);
+    numbers.into_iter().map(|number| steering::feature(sae, number)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_end_before_a_word() {
+        let text = "uma duas três quatro cinco ".repeat(60);
+        let found = pieces(&text);
+        assert_eq!(found.len(), PROMPTS);
+        for piece in &found {
+            assert!(piece.ends_with(' ') && !piece.starts_with(' '), "{piece:?}");
+            assert!((PROMPT_LEN..PROMPT_LEN + 8).contains(&piece.len()), "{piece:?}");
+            assert!(text.contains(&format!(" {piece}")), "{piece:?}");
+        }
+        assert_eq!(pieces("sem fim"), Vec::<String>::new());
+    }
+}
