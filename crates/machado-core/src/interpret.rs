@@ -7,22 +7,42 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+mod causal;
+mod concept;
+mod coverage;
+mod groups;
 mod harvest;
 mod measure;
+mod properties;
+mod read_out;
 mod sae;
 mod sae_train;
 mod shuffle;
 mod stats;
 mod steer;
 mod superposition;
+mod survey;
+mod token_text;
 mod train_on_text;
+mod words;
 
+pub use causal::Cause;
+pub use concept::{Concept, ConceptScores, Kind, Scored};
+pub use coverage::{Coverage, Covered, coverage, mean_f1};
+pub use groups::{Agreement, Groups, GroupsConfig, neighbours};
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
+pub use properties::{Properties, Property, properties};
+pub use read_out::{Promoted, ReadOut};
 pub use sae::{Active, Sae, SaeEncoder, SaeWeights};
 pub use sae_train::{Architecture, SaeConfig, SaeStep, SaeTrainer, Scaling};
 pub use shuffle::ShuffleBuffer;
 pub use stats::{Separation, pearson, rank_p_value, spearman};
 pub use steer::{Handle, Push, Replace, Splice, Steering};
 pub use superposition::{Recovery, Superposition};
+pub use survey::{
+    BANDS, FeatureSurvey, Firing, PropertyMatch, SurveyConfig, TokenLabels, Window, WordLift,
+};
+pub use token_text::TokenText;
 pub use train_on_text::Reading;
+pub use words::{NO_WORD, Words};

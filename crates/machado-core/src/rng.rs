@@ -36,6 +36,10 @@ pub enum Purpose {
     SaeShuffle = 11,
     /// States with known features.
     Superposition = 12,
+    /// Where features stand on a map, and which groups they begin in.
+    FeatureMap = 20,
+    /// Labels dealt out anew, to see what chance gives; the index is the number of the deal.
+    Permutation = 21,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.
