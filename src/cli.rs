@@ -1,5 +1,6 @@
 //! The command line: every flag with its meaning, unit and default.
 
+mod features;
 mod parsers;
 mod sae;
 mod seeing;
@@ -12,8 +13,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
+pub use self::features::{
+    LabelArg, OrderArg, SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs, WhereArgs,
+};
 use self::parsers::{at_least_one, one_to, parse_unknown};
-pub use self::sae::{ArchitectureArg, InsideArgs, SaeCommand, SaeSelftestArgs, SaeTrainArgs};
+pub use self::sae::{ArchitectureArg, SaeCommand, SaeSelftestArgs, SaeTrainArgs};
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
 };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::ComputeArgs;
+use super::features::{SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs};
 use super::parsers::*;
 
 /// The commands about sparse autoencoders.
@@ -14,6 +15,14 @@ pub enum SaeCommand {
     ///
     /// It is saved in the folder "sae" of the run, in SAELens' format.
     Train(SaeTrainArgs),
+    /// List the features of an autoencoder, with names by what was measured
+    List(SaeListArgs),
+    /// Show what some features fire at and what they do: contexts, words, rules, tokens, neighbours
+    Show(SaeShowArgs),
+    /// Find the features that know a concept: words, a pattern, or examples
+    Find(SaeFindArgs),
+    /// Draw a map of the features, where like stands near like
+    Map(SaeMapArgs),
     /// See whether the training finds features that are known, on this machine
     ///
     /// States are made of 128 random directions in 64 dimensions, four of them at a time (toy

@@ -1,7 +1,15 @@
 //! `machado sae`: sparse autoencoders, one file a command.
 
+mod find;
+mod inside;
+mod list;
+mod map;
+mod page;
+mod piece;
 mod selftest;
+mod show;
 mod train;
+mod wanted;
 
 use anyhow::Result;
 
@@ -10,6 +18,10 @@ use crate::cli::SaeCommand;
 pub(super) fn run(command: &SaeCommand) -> Result<()> {
     match command {
         SaeCommand::Train(args) => train::run(args),
+        SaeCommand::List(args) => list::run(args),
+        SaeCommand::Show(args) => show::run(args),
+        SaeCommand::Find(args) => find::run(args),
+        SaeCommand::Map(args) => map::run(args),
         SaeCommand::Selftest(args) => selftest::run(args),
     }
 }

@@ -25,7 +25,7 @@ enum Rule {
     LastOf(&'static [&'static str]),
     /// The character right after one of these words.
     After(&'static [&'static str]),
-    /// The last letter of a word that is longer than one of these endings, and ends so.
+    /// The last letter of a word with one of these endings; short words have none.
     Ending(&'static [&'static str]),
 }
 
@@ -225,9 +225,11 @@ fn mark_word(word: &[char], masks: &mut [u64]) {
     }
 }
 
-/// Whether a word ends so, and has two letters before, so that "mas" is no plural of "m".
+/// Whether a word ends so, has two letters before and four in all: "mas" is no plural, and "sing" is
+/// no form of "s".
 fn has_ending(word: &str, ending: &str) -> bool {
-    word.strip_suffix(ending).is_some_and(|stem| stem.chars().count() >= 2)
+    let stem = word.strip_suffix(ending).map(|stem| stem.chars().count());
+    stem.is_some_and(|stem| stem >= 2 && stem + ending.chars().count() >= 4)
 }
 
 /// What is known of the text so far.
@@ -361,7 +363,7 @@ mod tests {
 
     #[test]
     fn each_rule_holds_somewhere_and_has_a_name_of_its_own() {
-        let text = "Um dia, em 1881; \"Ai!\" - disse-lhe (SOL) o' Ana.\nO sossegadamente nação lendo \
+        let text = "Fim. Um dia, em 1881; \"Ai!\" - disse-lhe (SOL) o' Ana.\nO sossegadamente nação lendo \
                     amava amar amou\n\n—Loved loving lovely nation casas que não de the and the dog; \
                     que a b c d e f g h i j k l m n o p q r s t u v w x y z não x de y";
         let union = masks(text).into_iter().fold(0, |all, mask| all | mask);
