@@ -65,6 +65,9 @@ fn check_commands(name: &str, book: &str) {
             // The same sizes, but for a moment only.
             command.args(["--seconds", "0.01", "--vocabulary", "9"]);
         }
+        if args.starts_with(&["sae", "train"]) {
+            command.args(["--features", "32", "--k", "4", "--positions", "20000"]);
+        }
         command.assert().success();
         run += 1;
     }
@@ -81,18 +84,24 @@ fn each_command_of_the_portuguese_readme_runs() {
     check_commands("README.pt-BR.md", "livro.txt");
 }
 
+#[test]
+fn each_command_about_features_runs() {
+    check_commands("docs/features.md", "book.txt");
+}
+
 /// What the documents put between backticks.
 fn quoted(document: &str) -> Vec<String> {
     let outside_blocks: String = document.split("```").step_by(2).collect();
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
+    "docs/features.md",
     "docs/performance.md",
     "docs/quality.md",
     "docs/sampling.md",
@@ -106,6 +115,11 @@ fn flags_that_documents_name_exist() {
         ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"]
             .iter()
             .map(|command| place.stdout(&[command, "--help"]))
+            .chain(
+                ["train", "list", "show", "find", "map"]
+                    .iter()
+                    .map(|command| place.stdout(&["sae", command, "--help"])),
+            )
             .collect();
     for name in DOCUMENTS {
         let document = document(name);

@@ -128,7 +128,16 @@ fn patterns_files_examples_and_pieces_of_text_are_found_too() {
     let place = place();
     for label in ["inside", "end", "after", "sentence"] {
         let json = place.json(&[
-            "sae", "find", "run", "--regex", "[aá]", "--label", label, "--top", "3", "--json",
+            "sae",
+            "find",
+            "run",
+            "--regex",
+            "A cor A cor",
+            "--label",
+            label,
+            "--top",
+            "3",
+            "--json",
         ]);
         assert_eq!(features(&json).len(), 3, "{label}");
     }
@@ -186,7 +195,7 @@ fn bad_requests_are_told() {
     fails("find run", 2, &["say what to find", "--words"]);
     fails("find run --regex a(b", 2, &["--regex \"a(b\"", "unclosed group"]);
     fails("find run --words xyz", 1, &["nothing of the concept occurs", "hint: "]);
-    fails("find run --regex (?s).+", 1, &["the concept must be", "not at all"]);
+    fails("find run --regex (?s).+", 1, &["the concept must be at some, but not all"]);
     fails("find run --like 日本", 1, &["--like has no text"]);
     fails("find run --pos text.txt", 2, &["--neg"]);
     fails("find run --words mar --regex a", 2, &["cannot be used with"]);

@@ -109,7 +109,7 @@ impl Reading<'_> {
         if negative == 0 || chosen == 0 {
             return Err(Error::OutOfRange {
                 what: "the concept".into(),
-                expected: "at some positions of the part that chooses, and not at all".into(),
+                expected: "at some, but not all, tokens of the part that chooses".into(),
                 found: format!("at {chosen} of {}", negative + chosen),
             });
         }
