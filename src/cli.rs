@@ -1,5 +1,6 @@
 //! The command line: every flag with its meaning, unit and default.
 
+mod features;
 mod parsers;
 mod sae;
 mod seeing;
@@ -13,6 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
+pub use self::features::{
+    LabelArg, OrderArg, SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs, WhereArgs,
+};
 use self::parsers::{at_least_one, one_to, parse_unknown};
 pub use self::sae::{
     ArchitectureArg, InsideArgs, SaeCommand, SaeEvaluateArgs, SaeSelftestArgs, SaeTrainArgs,

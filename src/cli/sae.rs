@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::features::{SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs};
 use super::parsers::*;
 use super::{ComputeArgs, PartArg, SaeSteerArgs};
 
@@ -23,6 +24,14 @@ pub enum SaeCommand {
     /// are to the unsteered model, how many of their words are words, how they repeat themselves. The
     /// score is exact: how much likelier the words become after the prompts, beyond words like them.
     Steer(Box<SaeSteerArgs>),
+    /// List the features of an autoencoder, with names by what was measured
+    List(SaeListArgs),
+    /// Show what some features fire at and what they do: contexts, words, rules, tokens, neighbours
+    Show(SaeShowArgs),
+    /// Find the features that know a concept: words, a pattern, or examples
+    Find(SaeFindArgs),
+    /// Draw a map of the features, where like stands near like
+    Map(SaeMapArgs),
     /// See whether the training finds features that are known, on this machine
     ///
     /// States are made of 128 random directions in 64 dimensions, four of them at a time (toy

@@ -1,9 +1,17 @@
 //! `machado sae`: sparse autoencoders, one file a command.
 
 mod evaluate;
+mod find;
+mod inside;
+mod list;
+mod map;
+mod page;
+mod piece;
 mod selftest;
+mod show;
 mod steer;
 mod train;
+mod wanted;
 
 use anyhow::Result;
 
@@ -14,6 +22,10 @@ pub(super) fn run(command: &SaeCommand) -> Result<()> {
         SaeCommand::Train(args) => train::run(args),
         SaeCommand::Evaluate(args) => evaluate::run(args),
         SaeCommand::Steer(args) => steer::run(args),
+        SaeCommand::List(args) => list::run(args),
+        SaeCommand::Show(args) => show::run(args),
+        SaeCommand::Find(args) => find::run(args),
+        SaeCommand::Map(args) => map::run(args),
         SaeCommand::Selftest(args) => selftest::run(args),
     }
 }

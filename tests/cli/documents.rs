@@ -65,6 +65,9 @@ fn check_commands(name: &str, book: &str) {
             // The same sizes, but for a moment only.
             command.args(["--seconds", "0.01", "--vocabulary", "9"]);
         }
+        if args.starts_with(&["sae", "train"]) {
+            command.args(["--features", "32", "--k", "4", "--positions", "20000"]);
+        }
         command.assert().success();
         run += 1;
     }
@@ -81,18 +84,24 @@ fn each_command_of_the_portuguese_readme_runs() {
     check_commands("README.pt-BR.md", "livro.txt");
 }
 
+#[test]
+fn each_command_about_features_runs() {
+    check_commands("docs/features.md", "book.txt");
+}
+
 /// What the documents put between backticks.
 fn quoted(document: &str) -> Vec<String> {
     let outside_blocks: String = document.split("```").step_by(2).collect();
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
+    "docs/features.md",
     "docs/performance.md",
     "docs/interpretability.md",
     "docs/quality.md",
@@ -106,7 +115,7 @@ fn flags_that_documents_name_exist() {
     let place = Place::new();
     let commands =
         ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"];
-    let of_sae = ["train", "evaluate", "selftest", "steer"];
+    let of_sae = ["train", "evaluate", "list", "show", "find", "map", "steer", "selftest"];
     let help: String = commands
         .iter()
         .map(|command| place.stdout(&[command, "--help"]))

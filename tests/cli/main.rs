@@ -18,6 +18,8 @@ mod tokens;
 mod sae;
 /// Turning features up and down, and the report on one.
 mod sae_steer;
+/// `machado sae list`, `show`, `find` and `map`.
+mod sae_features;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

@@ -7,11 +7,17 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+mod causal;
+mod concept;
 mod contrast;
+mod coverage;
 mod dose;
 mod effect;
+mod groups;
 mod harvest;
 mod measure;
+mod properties;
+mod read_out;
 mod recovered;
 mod sae;
 mod sae_train;
@@ -20,14 +26,23 @@ mod stability;
 mod stats;
 mod steer;
 mod superposition;
+mod survey;
+mod token_text;
 mod train_on_text;
+mod word_index;
 mod words;
 
+pub use causal::Cause;
+pub use concept::{Concept, ConceptScores, Kind, Scored};
 pub use contrast::{BestUnit, Contrast};
+pub use coverage::{Coverage, Covered, coverage, mean_f1};
 pub use dose::{Control, ControlKind, Dose, DoseResponse, Rank, controls, drawn};
 pub use effect::{Effect, Exact, Place, Sampled, Trial, TrialConfig};
+pub use groups::{Agreement, Groups, GroupsConfig, neighbours};
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
+pub use properties::{Properties, Property, properties};
+pub use read_out::{Promoted, ReadOut};
 pub use recovered::LossRecovered;
 pub use sae::{Active, Sae, SaeEncoder, SaeWeights};
 pub use sae_train::{Architecture, SaeConfig, SaeStep, SaeTrainer, Scaling};
@@ -36,5 +51,12 @@ pub use stability::{STABLE, best_cosines};
 pub use stats::{Separation, pearson, rank_p_value, spearman};
 pub use steer::{Handle, Push, Replace, Splice, Steering};
 pub use superposition::{Recovery, Superposition};
+pub use survey::{
+    BANDS, FeatureSurvey, Firing, PropertyMatch, SurveyConfig, TokenLabels, Window, WordLift,
+};
+pub use token_text::TokenText;
 pub use train_on_text::Reading;
-pub use words::{TokenText, WordCounts, WordLift, distinct_2, longest_repeat, word_ranges, words};
+pub use word_index::{NO_WORD, Words};
+pub use words::{
+    WordCounts, WordShare, distinct_2, longest_repeat, word_ranges, word_shares, words,
+};

@@ -34,6 +34,10 @@ pub enum Purpose {
     Superposition = 10,
     /// What a steered feature is compared with.
     SteerControls = 11,
+    /// Where features stand on a map, and which groups they begin in.
+    FeatureMap = 12,
+    /// Labels dealt out anew, to see what chance gives; the index is the number of the deal.
+    Permutation = 13,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

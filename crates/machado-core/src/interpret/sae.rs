@@ -96,6 +96,31 @@ impl Sae {
         &self.0.w_dec[feature * self.0.d_in..][..self.0.d_in]
     }
 
+    /// An autoencoder of some of the features only, in the given order: encoding costs as little as
+    /// there are features.
+    ///
+    /// # Errors
+    /// If there is no such feature, or none is named.
+    pub fn with_features(&self, features: &[usize]) -> Result<Self> {
+        let w = &self.0;
+        if let Some(feature) = features.iter().find(|&&feature| feature >= w.d_sae) {
+            return Err(no_feature(*feature, w.d_sae));
+        }
+        let rows = |values: &[f32]| -> Vec<f32> {
+            features.iter().flat_map(|&i| &values[i * w.d_in..][..w.d_in]).copied().collect()
+        };
+        let values = |values: &[f32]| features.iter().map(|&i| values[i]).collect();
+        Self::new(SaeWeights {
+            d_in: w.d_in,
+            d_sae: features.len(),
+            w_enc: rows(&w.w_enc),
+            b_enc: values(&w.b_enc),
+            threshold: values(&w.threshold),
+            w_dec: rows(&w.w_dec),
+            b_dec: w.b_dec.clone(),
+        })
+    }
+
     /// The activation of one feature for a state `[d_in]`: one scalar product.
     pub fn activation(&self, feature: usize, state: &[f32]) -> f32 {
         let w = &self.0;
@@ -171,6 +196,15 @@ impl SaeEncoder {
     }
 }
 
+/// The error where there is no such feature.
+fn no_feature(feature: usize, d_sae: usize) -> Error {
+    Error::OutOfRange {
+        what: "a feature".into(),
+        expected: format!("from 0 to {}", d_sae - 1),
+        found: feature.to_string(),
+    }
+}
+
 /// `JumpReLU`.
 fn jump(sum: f32, threshold: f32) -> f32 {
     if sum > threshold { sum } else { 0.0 }
@@ -228,6 +262,16 @@ mod tests {
         let mut decoded = [0.0; 3];
         sae.decode(&codes[0], &mut decoded);
         assert_eq!(decoded, [10.75, 21.2, 31.6]);
+    }
+
+    #[test]
+    fn some_features_are_those_of_the_whole() {
+        let (sae, state) = (sae(), [9.75, 21.0, 0.0]);
+        let second = sae.with_features(&[1]).unwrap();
+        assert_eq!(second.direction(0), sae.direction(1));
+        assert_eq!(second.activation(0, &state), sae.activation(1, &state));
+        let error = sae.with_features(&[0, 2]).unwrap_err().to_string();
+        assert_eq!(error, "a feature must be from 0 to 1, not 2");
     }
 
     #[test]

@@ -21,18 +21,26 @@ impl Separation {
     /// whose score is 0: most activations are. `None` if one kind has no positions.
     pub fn of(scores: &mut [(f32, bool)], zeros: [u64; 2]) -> Option<Self> {
         scores.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        let above = scores.iter().filter(|(_, positive)| *positive).count() as u64;
-        let positives = above + zeros[1];
-        let negatives = scores.len() as u64 - above + zeros[0];
-        if positives == 0 || negatives == 0 {
+        let tied = scores.chunk_by(|a, b| a.0 == b.0).map(|tied| {
+            let right = tied.iter().filter(|(_, positive)| *positive).count() as u64;
+            (tied[0].0, [tied.len() as u64 - right, right])
+        });
+        Self::of_groups(&tied.chain([(0.0, zeros)]).collect::<Vec<_>>())
+    }
+
+    /// Of groups of positions that count as one score, the highest first, with the numbers of
+    /// negative and positive ones in each. `None` if one kind has no positions.
+    pub fn of_groups(groups: &[(f32, [u64; 2])]) -> Option<Self> {
+        let total = |kind: usize| groups.iter().map(|(_, counts)| counts[kind]).sum::<u64>();
+        if total(0) == 0 || total(1) == 0 {
             return None;
         }
-        let [positives, negatives] = [positives, negatives].map(|count| count as f64);
+        let [negatives, positives] = [total(0), total(1)].map(|count| count as f64);
         // Going down from the highest score: what is called positive so far.
         let (mut hits, mut false_alarms, mut area) = (0.0, 0.0, 0.0);
         let mut best =
             Self { auroc: 0.0, f1: 0.0, threshold: f32::INFINITY, precision: 0.0, recall: 0.0 };
-        let mut step = |more: [u64; 2], threshold: f32| {
+        for &(threshold, more) in groups {
             let [wrong, right] = more.map(|count| count as f64);
             area += wrong * (hits + 0.5 * right);
             hits += right;
@@ -42,12 +50,7 @@ impl Separation {
                 let precision = hits / (hits + false_alarms);
                 best = Self { f1, threshold, precision, recall: hits / positives, ..best };
             }
-        };
-        for tied in scores.chunk_by(|a, b| a.0 == b.0) {
-            let right = tied.iter().filter(|(_, positive)| *positive).count() as u64;
-            step([tied.len() as u64 - right, right], tied[0].0);
         }
-        step(zeros, 0.0);
         Some(Self { auroc: area / (positives * negatives), ..best })
     }
 }

@@ -5,8 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::ids::TokenIds;
-use crate::tokenizer::Tokenizer;
+use super::token_text::TokenText;
 
 /// The words of a text, in their order, as ranges of its bytes.
 pub fn word_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
@@ -116,86 +115,39 @@ impl WordCounts {
     }
 }
 
-/// A piece of a text in ids, as text, and where in it each token ends.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TokenText {
-    text: String,
-    /// Bytes of the text up to the end of each token.
-    ends: Vec<usize>,
-}
-
-impl TokenText {
-    /// The text of a range of ids.
-    ///
-    /// # Panics
-    /// If the range goes beyond the end.
-    pub fn new(tokenizer: &Tokenizer, ids: &TokenIds, range: Range<usize>) -> Self {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(range.len()));
-        ids.for_each(range, |id| {
-            tokenizer.push_token(id, &mut bytes);
-            ends.push(bytes.len());
-        });
-        let mut text = String::with_capacity(bytes.len());
-        for chunk in bytes.utf8_chunks() {
-            text.push_str(chunk.valid());
-            // One byte for one, so that all ends stay right.
-            chunk.invalid().iter().for_each(|_| text.push('?'));
-        }
-        Self { text, ends }
+/// How much stronger than on average something is on each word, given its strength after each
+/// token; only words that come at least `least` times. The words that tell most of where it is
+/// come first: those of which share · ln(lift) is largest, so that a rare word that is hit once
+/// does not win.
+pub fn word_shares(text: &TokenText, strengths: &[f32], least: u64) -> Vec<WordShare> {
+    assert_eq!(strengths.len(), text.len(), "one strength for each token");
+    let total: f64 = strengths.iter().map(|&s| f64::from(s)).sum();
+    let mut words = HashMap::<&str, (u64, usize, f64)>::new();
+    for range in word_ranges(text.text()) {
+        let tokens = text.tokens(range.clone());
+        let (count, places, sum) = words.entry(&text.text()[range]).or_default();
+        *count += 1;
+        *places += tokens.len();
+        *sum += strengths[tokens].iter().map(|&s| f64::from(s)).sum::<f64>();
     }
-
-    /// The text.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The tokens that end within some bytes of the text.
-    pub fn tokens(&self, bytes: Range<usize>) -> Range<usize> {
-        let first = self.ends.partition_point(|&end| end <= bytes.start);
-        first..self.ends.partition_point(|&end| end <= bytes.end)
-    }
-
-    /// For each token whether it ends within one of some ranges of bytes.
-    pub fn labels(&self, ranges: &[Range<usize>]) -> Vec<bool> {
-        let mut labels = vec![false; self.ends.len()];
-        ranges.iter().for_each(|range| labels[self.tokens(range.clone())].fill(true));
-        labels
-    }
-
-    /// How much stronger than on average something is on each word, given its strength after each
-    /// token; only words that come at least `least` times. The words that tell most of where it is
-    /// come first: those of which share · ln(lift) is largest, so that a rare word that is hit once
-    /// does not win.
-    pub fn lifts(&self, strengths: &[f32], least: u64) -> Vec<WordLift> {
-        assert_eq!(strengths.len(), self.ends.len(), "one strength for each token");
-        let total: f64 = strengths.iter().map(|&s| f64::from(s)).sum();
-        let mut words = HashMap::<&str, (u64, usize, f64)>::new();
-        for range in word_ranges(&self.text) {
-            let tokens = self.tokens(range.clone());
-            let (count, places, sum) = words.entry(&self.text[range]).or_default();
-            *count += 1;
-            *places += tokens.len();
-            *sum += strengths[tokens].iter().map(|&s| f64::from(s)).sum::<f64>();
-        }
-        let often = words.into_iter().filter(|(_, (count, ..))| *count >= least);
-        let mut lifts: Vec<WordLift> = often
-            .map(|(word, (count, places, sum))| {
-                let share = sum / total;
-                let lift = share / (places as f64 / strengths.len() as f64);
-                WordLift { word: word.to_owned(), count, lift, share }
-            })
-            // Nothing at all gives NaN, which is no lift either.
-            .filter(|word| word.lift > 1.0)
-            .collect();
-        let tells = |word: &WordLift| word.share * word.lift.ln();
-        lifts.sort_by(|a, b| tells(b).total_cmp(&tells(a)).then_with(|| a.word.cmp(&b.word)));
-        lifts
-    }
+    let often = words.into_iter().filter(|(_, (count, ..))| *count >= least);
+    let mut lifts: Vec<WordShare> = often
+        .map(|(word, (count, places, sum))| {
+            let share = sum / total;
+            let lift = share / (places as f64 / strengths.len() as f64);
+            WordShare { word: word.to_owned(), count, lift, share }
+        })
+        // Nothing at all gives NaN, which is no lift either.
+        .filter(|word| word.lift > 1.0)
+        .collect();
+    let tells = |word: &WordShare| word.share * word.lift.ln();
+    lifts.sort_by(|a, b| tells(b).total_cmp(&tells(a)).then_with(|| a.word.cmp(&b.word)));
+    lifts
 }
 
 /// How strong something is on a word.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WordLift {
+pub struct WordShare {
     /// The word.
     pub word: String,
     /// How often it comes.
@@ -209,7 +161,7 @@ pub struct WordLift {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokenizer::{CharTokenizer, UnknownPolicy};
+    use crate::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 
     #[test]
     fn words_are_runs_of_letters_and_digits() {
@@ -276,10 +228,12 @@ mod tests {
     fn lifts_by_hand() {
         let text = token_text("mar sol mar");
         let strengths = [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0];
-        let [mar] = &text.lifts(&strengths, 1)[..] else { panic!("only one word has a lift") };
+        let [mar] = &word_shares(&text, &strengths, 1)[..] else {
+            panic!("only one word has a lift")
+        };
         assert_eq!((&mar.word[..], mar.count, mar.share), ("mar", 2, 1.0));
         assert!((mar.lift - 11.0 / 6.0).abs() < 1e-12, "{mar:?}");
-        assert_eq!(text.lifts(&strengths, 3), []);
-        assert_eq!(text.lifts(&[0.0; 11], 1), []);
+        assert_eq!(word_shares(&text, &strengths, 3), []);
+        assert_eq!(word_shares(&text, &[0.0; 11], 1), []);
     }
 }

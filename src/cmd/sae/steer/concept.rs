@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use anyhow::{Result, anyhow, bail};
-use machado_core::interpret::{TokenText, WordCounts, WordLift, word_ranges, words};
+use machado_core::interpret::{TokenText, WordCounts, WordShare, word_ranges, word_shares, words};
 use machado_core::text::Standardize;
 use regex::{Regex, RegexBuilder};
 
@@ -23,7 +23,7 @@ pub(super) struct Concept {
     /// Its words, for what is scored word by word.
     pub words: Vec<String>,
     /// How strong the feature is on them, where that chose them.
-    pub lifts: Vec<WordLift>,
+    pub lifts: Vec<WordShare>,
     /// What is looked for, where it is not just the words.
     pub regex: Option<Regex>,
     set: HashSet<String>,
@@ -49,7 +49,7 @@ impl Concept {
                 bail!("no word of the text matches --regex {pattern}\nhint: give another one");
             }
         } else if args.words.is_empty() {
-            concept.lifts = text.lifts(&on()?, LEAST);
+            concept.lifts = word_shares(text, &on()?, LEAST);
             concept.lifts.truncate(WORDS);
             concept.words = concept.lifts.iter().map(|lift| lift.word.clone()).collect();
             if concept.words.is_empty() {

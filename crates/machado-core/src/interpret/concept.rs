@@ -1,0 +1,363 @@
+//! Which features know a concept: positions where it is against positions where it is not.
+//!
+//! Features are ranked on one part of a text and judged on another. Where a concept has several
+//! words, half of them choose and the other half show whether it is the concept that was found or
+//! only a word. Beside the features stand the best single unit and the difference between the mean
+//! states, so that one sees what the autoencoder is good for.
+
+use std::ops::Range;
+
+use super::sae::{Active, Sae, dot};
+use super::stats::Separation;
+use super::train_on_text::Reading;
+use crate::error::{Error, Result};
+
+/// Bins of a score: AUROC over them differs from the exact one by less than one sees.
+const BINS: usize = 128;
+
+/// States encoded at a time.
+const ROWS: usize = 256;
+
+/// What a position is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// The concept is not there.
+    #[default]
+    Negative,
+    /// It is, by what chooses.
+    Chosen,
+    /// It is, by what was held out of the choice.
+    HeldOut,
+}
+
+/// A concept as positions of a text.
+#[derive(Clone, Debug)]
+pub struct Concept {
+    /// What each token is. `[T]`
+    pub kinds: Vec<Kind>,
+    /// Parts to choose on.
+    pub study: Vec<Range<usize>>,
+    /// Parts to judge on.
+    pub test: Vec<Range<usize>>,
+}
+
+/// How well one score knows the concept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// The feature or unit; nothing for a direction.
+    pub number: usize,
+    /// On the parts that chose, over bins, of what chose.
+    pub study: Separation,
+    /// On the other parts, exact, of all positions of the concept. `None` if there are none.
+    pub test: Option<Separation>,
+    /// The AUROC of what was held out of the choice, on all parts. `None` if there is nothing.
+    pub held_out_auroc: Option<f64>,
+    /// A low score means the concept.
+    pub is_below: bool,
+}
+
+/// The features that know a concept best, and what to compare them with.
+#[derive(Clone, Debug)]
+pub struct ConceptScores {
+    /// The best features, falling by their AUROC on the parts that chose.
+    pub features: Vec<Scored>,
+    /// The best single unit.
+    pub unit: Option<Scored>,
+    /// The difference between the mean states with and without the concept.
+    pub difference: Option<Scored>,
+    /// That difference, of length 1. `[d_in]`
+    pub direction: Vec<f32>,
+    /// Positions of the concept that chose.
+    pub chosen: u64,
+    /// Positions of the concept to judge on, and all there.
+    pub tested: [u64; 2],
+}
+
+/// Counts of one score by part (study, test), kind and bin.
+type Bins = [[[u32; BINS]; 3]; 2];
+
+/// All counts.
+struct Counts {
+    /// Of features the lowest bin counts nothing: what is not counted is 0.
+    features: Vec<Bins>,
+    units: Vec<Bins>,
+    /// Positions by part and kind.
+    totals: [[u64; 3]; 2],
+    /// Sums of the states that choose, without and with the concept. `[2, d_in]`
+    sums: [Vec<f64>; 2],
+}
+
+impl Reading<'_> {
+    /// Ranks the features by how well they know a concept, and judges the `top` best;
+    /// `max_activations` are those of all features, as they were measured before.
+    ///
+    /// # Errors
+    /// If the concept is nowhere, or everywhere, in the parts that choose, or a part is empty.
+    ///
+    /// # Panics
+    /// If there are not as many kinds as tokens.
+    pub fn find(
+        &self,
+        sae: &Sae,
+        max_activations: &[f32],
+        concept: &Concept,
+        top: usize,
+    ) -> Result<ConceptScores> {
+        assert_eq!(concept.kinds.len(), self.ids.len(), "a kind for each token");
+        let counts = self.count(sae, max_activations, concept)?;
+        let [negative, chosen, _] = counts.totals[0];
+        if negative == 0 || chosen == 0 {
+            return Err(Error::OutOfRange {
+                what: "the concept".into(),
+                expected: "at some, but not all, tokens of the part that chooses".into(),
+                found: format!("at {chosen} of {}", negative + chosen),
+            });
+        }
+        let mut features: Vec<Scored> = (0..sae.d_sae())
+            .filter_map(|number| counts.scored(number, &counts.features[number]))
+            .collect();
+        sort(&mut features);
+        features.truncate(top);
+        let mut units: Vec<Scored> =
+            (0..self.site.dim).flat_map(|number| counts.scored_unit(number)).collect();
+        sort(&mut units);
+        let unit = units.first().copied();
+        let direction = counts.direction();
+        let mut found =
+            ConceptScores { features, unit, difference: None, direction, chosen, tested: [0; 2] };
+        self.judge(sae, concept, &mut found)?;
+        Ok(found)
+    }
+
+    /// The pass that chooses.
+    fn count(&self, sae: &Sae, max_activations: &[f32], concept: &Concept) -> Result<Counts> {
+        let mut counts = Counts::new(sae);
+        let mut encoder = sae.encoder(self.compute.unit());
+        let (mut waiting, mut places) = (Vec::new(), Vec::new());
+        for (part, ranges) in [&concept.study, &concept.test].into_iter().enumerate() {
+            for range in ranges {
+                let mut encode = |waiting: &mut Vec<f32>, places: &mut Vec<usize>| {
+                    encoder.encode(waiting, |row, active| {
+                        let kind = concept.kinds[places[row]] as usize;
+                        for &Active { feature, value } in active {
+                            let share = value / max_activations[feature as usize];
+                            let bin = 1 + (share * (BINS - 1) as f32) as usize;
+                            counts.features[feature as usize][part][kind][bin.min(BINS - 1)] += 1;
+                        }
+                    });
+                    for (state, &place) in waiting.chunks_exact(self.site.dim).zip(&*places) {
+                        counts.add_state(part, concept.kinds[place], state);
+                    }
+                    waiting.clear();
+                    places.clear();
+                };
+                self.for_each(range.clone(), |place, state| {
+                    waiting.extend_from_slice(state);
+                    places.push(place);
+                    if places.len() == ROWS {
+                        encode(&mut waiting, &mut places);
+                    }
+                })?;
+                encode(&mut waiting, &mut places);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The exact pass over the parts to judge on, with what was chosen.
+    fn judge(&self, sae: &Sae, concept: &Concept, found: &mut ConceptScores) -> Result<()> {
+        let mut scores: Vec<Vec<(f32, bool)>> = vec![Vec::new(); found.features.len() + 2];
+        let sign = found.unit.map_or(1.0, |unit| if unit.is_below { -1.0 } else { 1.0 });
+        for range in &concept.test {
+            self.for_each(range.clone(), |place, state| {
+                let positive = concept.kinds[place] != Kind::Negative;
+                found.tested[0] += u64::from(positive);
+                found.tested[1] += 1;
+                for (scored, scores) in found.features.iter().zip(&mut scores) {
+                    let value = sae.activation(scored.number, state);
+                    if value > 0.0 {
+                        scores.push((value, positive));
+                    }
+                }
+                let [.., of_unit, of_direction] = &mut scores[..] else { return };
+                if let Some(unit) = found.unit {
+                    of_unit.push((sign * state[unit.number], positive));
+                }
+                of_direction.push((dot(&found.direction, state), positive));
+            })?;
+        }
+        let [positives, all] = found.tested;
+        let judged = |scores: &mut Vec<(f32, bool)>| {
+            let above = scores.iter().filter(|(_, positive)| *positive).count() as u64;
+            let zeros = [all - positives - (scores.len() as u64 - above), positives - above];
+            Separation::of(scores, zeros)
+        };
+        for (scored, scores) in found.features.iter_mut().zip(&mut scores) {
+            scored.test = judged(scores);
+        }
+        let mut rest = scores.into_iter().skip(found.features.len());
+        if let (Some(unit), Some(mut scores)) = (&mut found.unit, rest.next()) {
+            unit.test = judged(&mut scores);
+        }
+        found.difference = rest.next().and_then(|mut scores| {
+            let test = judged(&mut scores);
+            let study = test?;
+            Some(Scored { number: 0, study, test, held_out_auroc: None, is_below: false })
+        });
+        Ok(())
+    }
+}
+
+/// The best first, by what chose.
+fn sort(scored: &mut [Scored]) {
+    scored.sort_by(|a, b| {
+        b.study.auroc.total_cmp(&a.study.auroc).then_with(|| a.number.cmp(&b.number))
+    });
+}
+
+impl Counts {
+    fn new(sae: &Sae) -> Self {
+        let bins = [[[0; BINS]; 3]; 2];
+        Self {
+            features: vec![bins; sae.d_sae()],
+            units: vec![bins; sae.d_in()],
+            totals: [[0; 3]; 2],
+            sums: [vec![0.0; sae.d_in()], vec![0.0; sae.d_in()]],
+        }
+    }
+
+    fn add_state(&mut self, part: usize, kind: Kind, state: &[f32]) {
+        self.totals[part][kind as usize] += 1;
+        for (bins, &x) in self.units.iter_mut().zip(state) {
+            bins[part][kind as usize][bin_of_unit(x)] += 1;
+        }
+        if part == 0 && kind != Kind::HeldOut {
+            let sums = &mut self.sums[kind as usize];
+            sums.iter_mut().zip(state).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+    }
+
+    /// How well a feature knows the concept.
+    fn scored(&self, number: usize, bins: &Bins) -> Option<Scored> {
+        let study = Separation::of_groups(&self.groups(bins, [0, 1], Kind::Chosen))?;
+        let held_out = Separation::of_groups(&self.groups(bins, [0, 2], Kind::HeldOut));
+        let held_out_auroc = held_out.map(|held_out| held_out.auroc);
+        Some(Scored { number, study, test: None, held_out_auroc, is_below: false })
+    }
+
+    /// How well a unit does, by being high and by being low.
+    fn scored_unit(&self, number: usize) -> Vec<Scored> {
+        let up = &self.units[number];
+        let mut down = *up;
+        down.iter_mut().flatten().for_each(|bins| bins.reverse());
+        let both = [(up, false), (&down, true)];
+        let scored = |(bins, is_below)| Some(Scored { is_below, ..self.scored(number, bins)? });
+        both.into_iter().filter_map(scored).collect()
+    }
+
+    /// Negative and positive positions of each bin, the highest first, over the first parts.
+    fn groups(&self, bins: &Bins, [from, to]: [usize; 2], kind: Kind) -> Vec<(f32, [u64; 2])> {
+        let kinds = [Kind::Negative as usize, kind as usize];
+        let sum = |kind: usize, bin: usize| {
+            bins[from..to].iter().map(|part| u64::from(part[kind][bin])).sum::<u64>()
+        };
+        let mut groups: Vec<(f32, [u64; 2])> = (0..BINS)
+            .rev()
+            .map(|bin| (bin as f32 / (BINS - 1) as f32, kinds.map(|kind| sum(kind, bin))))
+            .collect();
+        // Of features, what was not counted.
+        for (place, kind) in kinds.into_iter().enumerate() {
+            let total: u64 = self.totals[from..to].iter().map(|totals| totals[kind]).sum();
+            let counted: u64 = groups.iter().map(|(_, counts)| counts[place]).sum();
+            groups[BINS - 1].1[place] += total - counted;
+        }
+        groups
+    }
+
+    /// The difference of the means, of length 1 (of length 0 if they are the same).
+    fn direction(&self) -> Vec<f32> {
+        let mean = |kind: usize| {
+            let count = self.totals[0][kind].max(1) as f64;
+            self.sums[kind].iter().map(move |sum| sum / count)
+        };
+        let difference: Vec<f32> =
+            mean(1).zip(mean(0)).map(|(with, without)| (with - without) as f32).collect();
+        let length = dot(&difference, &difference).sqrt().max(f32::MIN_POSITIVE);
+        difference.into_iter().map(|x| x / length).collect()
+    }
+}
+
+/// Any value to a bin, so that larger ones never lie lower.
+fn bin_of_unit(x: f32) -> usize {
+    // States are within ±1; what other layers say may be anything.
+    let squashed = if x.abs() <= 1.0 { 0.45 * x } else { x.signum() * (0.5 - 0.05 / x.abs()) };
+    (((squashed + 0.5) * BINS as f32) as usize).min(BINS - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interpret::SaeWeights;
+
+    /// Features that say the units as they are.
+    fn sae() -> Sae {
+        Sae::new(SaeWeights {
+            d_in: 2,
+            d_sae: 2,
+            w_enc: vec![1.0, 0.0, 0.0, 1.0],
+            b_enc: vec![0.0; 2],
+            threshold: vec![0.0; 2],
+            w_dec: vec![1.0, 0.0, 0.0, 1.0],
+            b_dec: vec![0.0; 2],
+        })
+        .unwrap()
+    }
+
+    /// Unit 0 is high where the concept is, unit 1 low; what was held out moves unit 0 only.
+    #[test]
+    fn counts_by_hand() {
+        let mut counts = Counts::new(&sae());
+        let states = [
+            (Kind::Chosen, [0.9, -0.5]),
+            (Kind::Chosen, [0.8, -0.5]),
+            (Kind::HeldOut, [0.7, 0.5]),
+            (Kind::Negative, [0.0, 0.5]),
+            (Kind::Negative, [0.1, 0.25]),
+        ];
+        states.iter().for_each(|(kind, state)| counts.add_state(0, *kind, state));
+        let [up, down] = counts.scored_unit(0)[..] else { panic!() };
+        assert_eq!((up.study.auroc, down.study.auroc), (1.0, 0.0));
+        assert_eq!(up.held_out_auroc, Some(1.0));
+        let [up, down] = counts.scored_unit(1)[..] else { panic!() };
+        assert_eq!((up.study.auroc, down.study.auroc), (0.0, 1.0));
+        assert!(!up.is_below && down.is_below);
+        // ½ ties with ½ and is above ¼.
+        assert_eq!(up.held_out_auroc, Some(0.75));
+        // (0.85, −0.5) − (0.05, 0.375)
+        let direction = counts.direction();
+        let length = (0.8f32 * 0.8 + 0.875 * 0.875).sqrt();
+        assert!((direction[0] - 0.8 / length).abs() < 1e-6, "{direction:?}");
+        assert!((direction[1] + 0.875 / length).abs() < 1e-6, "{direction:?}");
+    }
+
+    #[test]
+    fn features_that_are_silent_are_below_all() {
+        let mut counts = Counts::new(&sae());
+        for i in 0..10 {
+            counts.add_state(0, if i < 4 { Kind::Chosen } else { Kind::Negative }, &[0.0, 0.0]);
+        }
+        counts.features[1][0][Kind::Chosen as usize][100] = 3;
+        let found = counts.scored(1, &counts.features[1]).unwrap().study;
+        // Three of four above all six, one tied with them.
+        assert!((found.auroc - (3.0 + 0.5) / 4.0).abs() < 1e-12);
+        assert_eq!((found.precision, found.recall), (1.0, 0.75));
+    }
+
+    #[test]
+    fn bins_of_units_never_fall() {
+        let values = [-1e9, -3.0, -1.0, -0.99, -0.1, 0.0, 0.2, 1.0, 1.5, 1e9, f32::MAX];
+        let bins = values.map(bin_of_unit);
+        assert!(bins.is_sorted() && bins[10] < BINS, "{bins:?}");
+        assert!(bins[4] < bins[5] && bins[5] < bins[6]);
+    }
+}

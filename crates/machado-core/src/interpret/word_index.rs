@@ -1,0 +1,86 @@
+//! The words of a text, and at which tokens each is read.
+
+use std::collections::HashMap;
+
+use super::token_text::TokenText;
+
+/// Where no word is.
+pub const NO_WORD: u32 = u32::MAX;
+
+/// The different words of a text, in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// The words, in the order in which they first come.
+    pub names: Vec<String>,
+    /// How often each comes.
+    pub counts: Vec<u64>,
+    /// For each token the word in or right after which it ends, or [`NO_WORD`]. `[T]`
+    pub of_token: Vec<u32>,
+    /// At how many tokens that is each word. One for each word.
+    pub tokens: Vec<u64>,
+}
+
+impl Words {
+    /// Those of a text. A word is a run of letters and digits.
+    pub fn of(text: &TokenText) -> Self {
+        let mut words = Self::default();
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        let mut of_character = Vec::new();
+        let mut word = String::new();
+        let mut length = 0;
+        for c in text.text().chars().chain(['\n']) {
+            if c.is_alphanumeric() {
+                word.extend(c.to_lowercase());
+                length += 1;
+            } else if length == 0 {
+                of_character.push(NO_WORD);
+            } else {
+                let next = words.names.len() as u32;
+                let number = *numbers.entry(std::mem::take(&mut word)).or_insert_with_key(|word| {
+                    words.names.push(word.clone());
+                    words.counts.push(0);
+                    next
+                });
+                words.counts[number as usize] += 1;
+                // The character after the word too: only there a model knows that it has ended.
+                of_character.extend(std::iter::repeat_n(number, length + 1));
+                length = 0;
+            }
+        }
+        // The line end that closed the last word is none of the text.
+        of_character.pop();
+        words.of_token = spread(text, &of_character);
+        words.tokens = vec![0; words.names.len()];
+        for &word in words.of_token.iter().filter(|&&word| word != NO_WORD) {
+            words.tokens[word as usize] += 1;
+        }
+        words
+    }
+}
+
+/// Numbers of words by tokens.
+fn spread(text: &TokenText, of_character: &[u32]) -> Vec<u32> {
+    let some: Vec<Option<u32>> = of_character.iter().map(|&word| Some(word)).collect();
+    let of_token = text.at_last_characters(&some);
+    of_token.into_iter().map(|word| word.unwrap_or(NO_WORD)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token_text::TokenText;
+    use super::*;
+    use crate::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
+
+    #[test]
+    fn words_by_hand() {
+        let tokenizer = Tokenizer::Char(CharTokenizer::from_text("Ai, ai é"));
+        let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
+        tokenizer.encode_piece("Ai, ai é", &mut encoding).unwrap();
+        let words = Words::of(&TokenText::new(&tokenizer, &encoding.ids, 0..encoding.ids.len()));
+        assert_eq!(words.names, ["ai", "é"]);
+        assert_eq!(words.counts, [2, 1]);
+        // The comma belongs to the first word; the space behind it to none.
+        assert_eq!(words.of_token, [0, 0, 0, NO_WORD, 0, 0, 0, 1]);
+        assert_eq!(words.tokens, [6, 1]);
+    }
+}

@@ -1,0 +1,219 @@
+//! `machado sae map`: features on a plane, like near like.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Result, bail};
+use machado_core::interpret::{Agreement, FeatureSurvey, Groups, GroupsConfig, SurveyConfig};
+use serde_json::{Value, json};
+
+use super::inside::Inside;
+use super::page::escaped;
+use crate::cli::SaeMapArgs;
+use crate::files;
+use crate::number::grouped;
+use crate::say::say;
+
+/// Times that labels are dealt out anew.
+const PERMUTATIONS: usize = 999;
+
+/// The size of the drawing, and its edge.
+const SIZE: f64 = 1000.0;
+const EDGE: f64 = 60.0;
+
+pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
+    let inside = Inside::open(args.inside.run.as_deref(), &args.place)?;
+    let text = inside.read(&args.inside.text)?;
+    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0 };
+    let mut surveys = inside.survey(&text, &inside.alive(), config)?;
+    surveys.retain(|survey| survey.active > 0);
+    if surveys.len() < 3 {
+        bail!(
+            "only {} features fire in this text, too few for a map\n\
+             hint: give more text with --text, or train an autoencoder with more features",
+            surveys.len()
+        );
+    }
+    let features: Vec<usize> = surveys.iter().map(|survey| survey.feature).collect();
+    let by_size = ((features.len() as f64 / 2.0).sqrt() as usize).clamp(2, 24);
+    let config = GroupsConfig {
+        neighbours: args.neighbours.min(features.len() - 1),
+        groups: args.groups.unwrap_or(by_size).min(features.len()),
+        permutations: PERMUTATIONS,
+        seed: args.seed,
+    };
+    let groups = Groups::of(&inside.sae, &features, &config);
+    let rules: Vec<Option<usize>> =
+        surveys.iter().map(|survey| survey.property.map(|rule| rule.property)).collect();
+    let agreement = groups.agreement(&rules, &config);
+    let names = group_names(&surveys, &groups);
+    files::write(&args.out, svg(&surveys, &groups, &names).as_bytes())?;
+    say(&format!("saved       {}", args.out.display()));
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{}", as_json(&surveys, &groups, &names, &agreement))?;
+    } else {
+        write!(out, "{}", as_text(&surveys, &groups, &names, &agreement))?;
+    }
+    Ok(())
+}
+
+/// For each group the label that is most over-represented in it.
+fn group_names(surveys: &[FeatureSurvey], groups: &Groups) -> Vec<String> {
+    let labels: Vec<String> = surveys.iter().map(FeatureSurvey::label).collect();
+    let mut in_all: HashMap<&str, f64> = HashMap::new();
+    labels.iter().for_each(|label| *in_all.entry(label).or_default() += 1.0);
+    let count = groups.group.iter().max().map_or(0, |last| last + 1);
+    let name = |group: usize| {
+        let mut inside: HashMap<&str, f64> = HashMap::new();
+        let own = labels.iter().zip(&groups.group).filter(|(_, own)| **own == group);
+        own.for_each(|(label, _)| *inside.entry(label).or_default() += 1.0);
+        // Often here, and of all that are called so many here.
+        let weight = |label: &str, here: f64| here * (here / in_all[label]).sqrt();
+        let best = inside.into_iter().max_by(|a, b| {
+            weight(a.0, a.1).total_cmp(&weight(b.0, b.1)).then_with(|| b.0.cmp(a.0))
+        });
+        best.map_or_else(String::new, |(label, _)| label.to_owned())
+    };
+    (0..count).map(name).collect()
+}
+
+fn sizes(groups: &Groups, count: usize) -> Vec<usize> {
+    let mut sizes = vec![0; count];
+    groups.group.iter().for_each(|&group| sizes[group] += 1);
+    sizes
+}
+
+fn as_text(
+    surveys: &[FeatureSurvey],
+    groups: &Groups,
+    names: &[String],
+    agreement: &Agreement,
+) -> String {
+    let mut out =
+        format!("{} features in {} groups\n\n", grouped(surveys.len() as u64), names.len());
+    for (group, (name, size)) in names.iter().zip(sizes(groups, names.len())).enumerate() {
+        let own = surveys.iter().zip(&groups.group).filter(|(_, own)| **own == group);
+        let some: Vec<String> = own.take(6).map(|(survey, _)| survey.feature.to_string()).collect();
+        let _ = writeln!(
+            out,
+            "{group:>5}  {size:>5} features  {name}  ({}{})",
+            some.join(", "),
+            if size > 6 { ", …" } else { "" }
+        );
+    }
+    let _ = writeln!(
+        out,
+        "\nneighbours  {:.1}% share the rule that fits them best; by chance {:.1}% (p = {:.4}, {PERMUTATIONS} deals)",
+        100.0 * agreement.share,
+        100.0 * agreement.by_chance,
+        agreement.p_value
+    );
+    out
+}
+
+fn as_json(
+    surveys: &[FeatureSurvey],
+    groups: &Groups,
+    names: &[String],
+    agreement: &Agreement,
+) -> Value {
+    let features: Vec<Value> = surveys
+        .iter()
+        .enumerate()
+        .map(|(i, survey)| {
+            let near: Vec<Value> = groups.neighbours[i]
+                .iter()
+                .map(
+                    |&(other, cosine)| json!({"feature": surveys[other].feature, "cosine": cosine}),
+                )
+                .collect();
+            json!({
+                "feature": survey.feature,
+                "label": survey.label(),
+                "group": groups.group[i],
+                "place": groups.places[i],
+                "alike": near,
+            })
+        })
+        .collect();
+    let groups: Vec<Value> = names
+        .iter()
+        .zip(sizes(groups, names.len()))
+        .map(|(label, size)| json!({"label": label, "features": size}))
+        .collect();
+    json!({
+        "groups": groups,
+        "neighbours": {
+            "share_with_same_rule": agreement.share,
+            "by_chance": agreement.by_chance,
+            "p_value": agreement.p_value,
+            "permutations": PERMUTATIONS,
+        },
+        "features": features,
+    })
+}
+
+/// The drawing; its colours follow what the reader likes, light or dark.
+fn svg(surveys: &[FeatureSurvey], groups: &Groups, names: &[String]) -> String {
+    let at = |x: f64| SIZE / 2.0 + x * (SIZE / 2.0 - EDGE);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {SIZE} {SIZE}\" font-family=\"system-ui, sans-serif\">\n\
+         <style>.paper {{ fill: #fdfcfa }} text {{ fill: #1d2229; stroke: #fdfcfa; stroke-width: 4px; paint-order: stroke }} \
+         circle {{ fill-opacity: .7 }} \
+         @media (prefers-color-scheme: dark) {{ .paper {{ fill: #14171c }} text {{ fill: #e4e7eb; stroke: #14171c }} }}</style>\n\
+         <rect class=\"paper\" width=\"{SIZE}\" height=\"{SIZE}\"/>\n"
+    );
+    for ((survey, &[x, y]), &group) in surveys.iter().zip(&groups.places).zip(&groups.group) {
+        // Larger where it fires more often; by logarithm, as densities differ a thousandfold.
+        let radius = (7.0 + 1.2 * survey.density().max(1e-6).log10()).clamp(2.0, 7.0);
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\" fill=\"{}\"><title>{}: {}</title></circle>",
+            at(x),
+            at(y),
+            colour(group, names.len()),
+            survey.feature,
+            escaped(&survey.label())
+        );
+    }
+    let mut taken: Vec<[f64; 2]> = Vec::new();
+    for (group, name) in names.iter().enumerate() {
+        let own: Vec<[f64; 2]> = groups
+            .places
+            .iter()
+            .zip(&groups.group)
+            .filter(|(_, own)| **own == group)
+            .map(|(place, _)| *place)
+            .collect();
+        if own.is_empty() {
+            continue;
+        }
+        let [x, mut y] = [0, 1].map(|i| at(median(own.iter().map(|place| place[i]).collect())));
+        // A label steps down until it covers no other.
+        while taken.iter().any(|other| (other[1] - y).abs() < 20.0 && (other[0] - x).abs() < 260.0)
+        {
+            y += 20.0;
+        }
+        taken.push([x, y]);
+        let shown: String = name.chars().take(36).collect();
+        let _ = writeln!(
+            svg,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"15\" text-anchor=\"middle\">{}</text>",
+            escaped(&shown)
+        );
+    }
+    svg + "</svg>\n"
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A colour for each group, as different as can be.
+fn colour(group: usize, groups: usize) -> String {
+    let hue = 360.0 * group as f64 / groups.max(1) as f64;
+    format!("hsl({hue:.0} {}% {}%)", 65, if group.is_multiple_of(2) { 50 } else { 62 })
+}

@@ -1,0 +1,202 @@
+use serde_json::Value;
+
+use crate::harness::Place;
+
+/// A place with a run and an autoencoder of few features.
+fn place() -> Place {
+    let place = Place::with_run();
+    let args = "sae train run --features 32 --k 4 --positions 20000 --batch-size 256";
+    place.stdout(&args.split(' ').collect::<Vec<_>>());
+    place
+}
+
+fn features(json: &Value) -> &Vec<Value> {
+    json["features"].as_array().unwrap()
+}
+
+/// The feature that fires most often.
+fn strongest(place: &Place) -> String {
+    let json = place.json(&["sae", "list", "run", "--json"]);
+    features(&json)[0]["feature"].to_string()
+}
+
+#[test]
+fn the_list_has_all_features_in_the_order_that_was_asked_for() {
+    let place = place();
+    let json = place.json(&["sae", "list", "run", "--json"]);
+    assert_eq!(features(&json).len(), 32);
+    let positions = json["positions"].as_u64().unwrap();
+    let saved: Value = serde_json::from_str(&place.text("run/sae/cfg.json")).unwrap();
+    let facts = &saved["metadata"]["machado"];
+    assert_eq!(facts["positions"], positions);
+    for feature in features(&json) {
+        // Both are exact, and of the same text.
+        let number = feature["feature"].as_u64().unwrap() as usize;
+        assert_eq!(feature["active"], facts["active_positions"][number]);
+        let bands = feature["bands"].as_array().unwrap();
+        assert_eq!(bands.iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), feature["active"]);
+        let [found, known] =
+            [&feature["max"], &facts["max_activations"][number]].map(|x| x.as_f64().unwrap());
+        assert!((found - known).abs() < 1e-5, "{found} {known}");
+    }
+    let column = |by: &str, key: &str| -> Vec<f64> {
+        let json = place.json(&["sae", "list", "run", "--by", by, "--json"]);
+        features(&json).iter().map(|feature| feature[key].as_f64().unwrap()).collect()
+    };
+    assert!(column("density", "density").is_sorted_by(|a, b| a >= b));
+    assert!(column("max", "max").is_sorted_by(|a, b| a >= b));
+    assert!(column("index", "feature").is_sorted());
+    let text = place.stdout(&["sae", "list", "run", "--top", "3"]);
+    assert_eq!(text.lines().count(), 4, "{text}");
+}
+
+#[test]
+fn the_page_of_all_features_stands_alone() {
+    let place = place();
+    place.stdout(&["sae", "list", "run", "--html", "all.html"]);
+    let html = place.text("all.html");
+    assert_eq!(html.matches("<details>").count(), 32);
+    assert!(html.contains("<!DOCTYPE html>") && html.contains("--a:"));
+    assert!(!html.contains("http") && !html.contains("src="));
+}
+
+#[test]
+fn a_feature_is_shown_with_contexts_words_tokens_and_neighbours() {
+    let place = place();
+    let feature = strongest(&place);
+    let text = place.stdout(&["sae", "show", &feature, "run"]);
+    for part in ["fires", "promotes", "suppresses", "alike", "single unit", "strongest contexts"] {
+        assert!(text.contains(part), "no {part:?} in:\n{text}");
+    }
+    // Not a terminal: no colours, but digits.
+    assert!(!text.contains('\x1b') && text.contains('9'));
+    let json = place.json(&["sae", "show", &feature, "run", "--contexts", "4", "--json"]);
+    let shown = &json[0];
+    assert_eq!(shown["feature"].to_string(), feature);
+    assert_eq!(shown["read_out"], "exact");
+    let contexts = shown["contexts"].as_array().unwrap();
+    assert_eq!(contexts.len(), 4);
+    for context in contexts {
+        let activations = context["activations"].as_array().unwrap();
+        assert_eq!(activations.len(), context["tokens"].as_array().unwrap().len());
+        // The second pass finds what the first one found.
+        let found = activations.iter().map(|x| x.as_f64().unwrap());
+        let value = context["activation"].as_f64().unwrap();
+        assert!(found.clone().any(|x| (x - value).abs() < 1e-4), "{value} in {context}");
+    }
+    assert_eq!(contexts[0]["activation"], shown["max"]);
+    let promoted: Vec<f64> = shown["promoted"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| t["logit"].as_f64().unwrap())
+        .collect();
+    assert!(!promoted.is_empty() && promoted.is_sorted_by(|a, b| a >= b));
+    let alike = shown["alike"].as_array().unwrap();
+    assert!(alike.iter().all(|other| other["feature"].to_string() != feature));
+    place.stdout(&["sae", "show", &feature, "run", "--html", "one.html"]);
+    let html = place.text("one.html");
+    assert!(html.contains(&format!("feature {feature}")) && !html.contains("http"));
+}
+
+#[test]
+fn words_are_found_and_judged_on_what_did_not_choose() {
+    let place = place();
+    let args = ["sae", "find", "run", "--words", "mar,céu,noite,cor", "--prompts", "4"];
+    let json = place.json(&[&args[..], &["--json"]].concat());
+    let matches = json["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 4);
+    assert_eq!(matches.iter().filter(|one| one["held_out"] == true).count(), 2);
+    assert!(json["tested"]["positives"].as_u64().unwrap() > 0);
+    let study: Vec<f64> =
+        features(&json).iter().map(|f| f["study"]["auroc"].as_f64().unwrap()).collect();
+    assert!(study.len() == 20 && study.is_sorted_by(|a, b| a >= b), "{study:?}");
+    assert!(study[0] > 0.6, "{study:?}");
+    let first = &features(&json)[0];
+    assert!(first["test"]["auroc"].is_number() && first["held_out_words_auroc"].is_number());
+    assert!(first["effect_nats"].is_number(), "{first}");
+    assert!(json["unit"]["test"]["auroc"].is_number());
+    assert!(json["mean_difference"]["test"]["auroc"].as_f64().unwrap() > 0.6);
+    let text = place.stdout(&args);
+    let best = json["best"].to_string();
+    assert!(text.contains(&format!("next: machado sae show {best} run\n")), "{text}");
+    assert!(text.contains("the best single unit") && text.contains("mean difference"), "{text}");
+}
+
+#[test]
+fn patterns_files_examples_and_pieces_of_text_are_found_too() {
+    let place = place();
+    for label in ["inside", "end", "after", "sentence"] {
+        let json = place.json(&[
+            "sae",
+            "find",
+            "run",
+            "--regex",
+            "A cor A cor",
+            "--label",
+            label,
+            "--top",
+            "3",
+            "--json",
+        ]);
+        assert_eq!(features(&json).len(), 3, "{label}");
+    }
+    place.write("words.txt", "mar\nazul\n");
+    let json = place.json(&["sae", "find", "run", "--words-file", "words.txt", "--json"]);
+    assert_eq!(json["matches"].as_array().unwrap().len(), 2);
+    place.write("pos.txt", "mar mar mar mar ".repeat(20));
+    place.write("neg.txt", "céu azul céu noite ".repeat(20));
+    let json =
+        place.json(&["sae", "find", "run", "--pos", "pos.txt", "--neg", "neg.txt", "--json"]);
+    assert!(features(&json)[0]["test"]["auroc"].as_f64().unwrap() > 0.6);
+    let json = place.json(&["sae", "find", "run", "--like", "e o mar", "--json"]);
+    let scores: Vec<f64> =
+        features(&json).iter().map(|feature| feature["score"].as_f64().unwrap()).collect();
+    assert!(!scores.is_empty() && scores.is_sorted_by(|a, b| a >= b));
+}
+
+#[test]
+fn the_map_is_the_same_each_time_and_says_whether_neighbours_share_rules() {
+    let place = place();
+    let json = place.json(&["sae", "map", "run", "--out", "a.svg", "--json"]);
+    place.stdout(&["sae", "map", "run", "--out", "b.svg"]);
+    let svg = place.text("a.svg");
+    assert_eq!(svg, place.text("b.svg"));
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && !svg.contains("NaN"));
+    assert_eq!(svg.matches("<circle").count(), features(&json).len());
+    let p = json["neighbours"]["p_value"].as_f64().unwrap();
+    assert!((0.001..=1.0).contains(&p));
+    let sizes = json["groups"].as_array().unwrap().iter();
+    let sum: u64 = sizes.map(|group| group["features"].as_u64().unwrap()).sum();
+    assert_eq!(sum as usize, features(&json).len());
+}
+
+#[test]
+fn without_an_autoencoder_one_is_told_how_to_get_it() {
+    let place = Place::with_run();
+    for command in [&["list", "run"][..], &["show", "3", "run"], &["map", "run"]] {
+        let args = [&["sae"], command].concat();
+        place.fails(&args, 1, &["there is no autoencoder", "hint: train one with"]);
+    }
+    let args = ["sae", "find", "run", "--words", "mar"];
+    place.fails(&args, 1, &["there is no autoencoder", "hint: train one with"]);
+}
+
+#[test]
+fn bad_requests_are_told() {
+    let place = place();
+    let fails = |command: &str, code: i32, parts: &[&str]| {
+        let args: Vec<&str> = std::iter::once("sae").chain(command.split(' ')).collect();
+        place.fails(&args, code, parts);
+    };
+    fails("show 32 run", 1, &["a feature must be from 0 to 31, not 32"]);
+    fails("show run", 2, &["no feature is named", "sae list"]);
+    fails("show 1 x 2", 2, &["expected numbers of features", "\"x\""]);
+    fails("find run", 2, &["say what to find", "--words"]);
+    fails("find run --regex a(b", 2, &["--regex \"a(b\"", "unclosed group"]);
+    fails("find run --words xyz", 1, &["nothing of the concept occurs", "hint: "]);
+    fails("find run --regex (?s).+", 1, &["the concept must be at some, but not all"]);
+    fails("find run --like 日本", 1, &["--like has no text"]);
+    fails("find run --pos text.txt", 2, &["--neg"]);
+    fails("find run --words mar --regex a", 2, &["cannot be used with"]);
+}
