@@ -143,6 +143,12 @@ pub struct SaeEvaluateArgs {
     #[arg(long)]
     pub stability: bool,
 
+    /// Compare how well features find some rules of the text (a vowel, the end of a sentence, a line of
+    /// dialogue, …) with single units, principal components, random directions, and the features of
+    /// an autoencoder of the same model before it learnt anything
+    #[arg(long)]
+    pub coverage: bool,
+
     /// Print JSON: explained_variance, l0, recovered_output, recovered_state and more
     #[arg(long)]
     pub json: bool,

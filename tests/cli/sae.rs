@@ -74,7 +74,7 @@ fn all_architectures_train() {
 #[test]
 fn an_evaluation_says_what_the_features_keep() {
     let place = Place::with_sae();
-    let json = place.json(&["sae", "evaluate", "run", "--stability", "--json"]);
+    let json = place.json(&["sae", "evaluate", "run", "--stability", "--coverage", "--json"]);
     let nats = |key: &str| json["loss_nats"][key].as_f64().unwrap();
     assert!(nats("clean") < nats("output") && nats("output") < nats("mean"), "{json}");
     let recovered = json["recovered_output"].as_f64().unwrap();
@@ -82,6 +82,17 @@ fn an_evaluation_says_what_the_features_keep() {
     assert!((recovered - expected).abs() < 1e-9);
     assert!(json["recovered_state"].as_f64().unwrap() <= 1.0);
     assert!((0.0..=1.0).contains(&json["stable"].as_f64().unwrap()), "{json}");
+    for kind in [
+        "features",
+        "single units",
+        "principal components",
+        "random directions",
+        "features, untrained",
+    ] {
+        let covered = &json["coverage"][kind];
+        assert!((0.1..=1.0).contains(&covered["mean_f1"].as_f64().unwrap()), "{kind}: {covered}");
+        assert!(covered["rules"].as_array().unwrap().iter().any(|rule| rule["rule"] == "a vowel"));
+    }
     // The loss of the model by itself is that of `evaluate`, but for the beginnings of the parts
     // that are read side by side.
     let whole = place.json(&["evaluate", "--part", "validation", "--model", "run", "--json"]);

@@ -7,6 +7,7 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+mod candidates;
 mod causal;
 mod concept;
 mod contrast;
@@ -16,6 +17,7 @@ mod effect;
 mod groups;
 mod harvest;
 mod measure;
+mod pca;
 mod properties;
 mod read_out;
 mod recovered;
@@ -32,6 +34,7 @@ mod train_on_text;
 mod word_index;
 mod words;
 
+pub use candidates::RuledStates;
 pub use causal::Cause;
 pub use concept::{Concept, ConceptScores, Kind, Scored};
 pub use contrast::{BestUnit, Contrast};
@@ -41,6 +44,7 @@ pub use effect::{Effect, Exact, Place, Sampled, Trial, TrialConfig};
 pub use groups::{Agreement, Groups, GroupsConfig, neighbours};
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
+pub use pca::principal_components;
 pub use properties::{Properties, Property, properties};
 pub use read_out::{Promoted, ReadOut};
 pub use recovered::LossRecovered;

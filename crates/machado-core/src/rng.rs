@@ -38,6 +38,8 @@ pub enum Purpose {
     FeatureMap = 12,
     /// Labels dealt out anew, to see what chance gives; the index is the number of the deal.
     Permutation = 13,
+    /// Directions that features are compared with; the index is the kind of the comparison.
+    SaeControls = 14,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

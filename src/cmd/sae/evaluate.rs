@@ -1,19 +1,18 @@
 //! `machado sae evaluate`: how much of a model's states an autoencoder keeps.
 
+mod again;
+mod covering;
+
 use std::io::Write;
-use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
-use machado_core::interpret::{
-    Architecture, LossRecovered, Moments, Reading, STABLE, Sae, SaeConfig, SaeMeasure, best_cosines,
-};
+use anyhow::Result;
+use machado_core::interpret::{LossRecovered, Moments, Reading, STABLE, SaeMeasure};
 use machado_core::model::Site;
 use machado_core::tokenizer::UnknownPolicy;
-use machado_interop::saelens::SaeFacts;
 use serde_json::{Value, json};
 
+use self::covering::Covering;
 use crate::cli::SaeEvaluateArgs;
 use crate::known_text::KnownText;
 use crate::models;
@@ -38,11 +37,17 @@ pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
     let moments = reading.moments(range.clone())?;
     let measure = reading.measure(&sae, range.clone())?;
     let stable = match args.stability {
-        true => Some(stable_share(&reading, &sae, &facts, text.parts_or_shares(&loaded))?),
+        true => Some(again::stable_share(&reading, &sae, &facts, text.parts_or_shares(&loaded))?),
+        false => None,
+    };
+    let coverage = match args.coverage {
+        true => {
+            Some(Covering::measure(&reading, &sae, &facts, text.parts_or_shares(&loaded), &range)?)
+        }
         false => None,
     };
     let recovered = LossRecovered::measure(&reading, &Arc::new(sae), &moments.mean, range)?;
-    let report = Report { moments: &moments, measure: &measure, recovered, stable };
+    let report = Report { moments: &moments, measure: &measure, recovered, stable, coverage };
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", report.as_json())?;
@@ -52,48 +57,12 @@ pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
     Ok(())
 }
 
-/// The share of the features that fire at all which a training with the next seed finds again.
-fn stable_share(
-    reading: &Reading<'_>,
-    sae: &Sae,
-    facts: &SaeFacts,
-    [study, held_out]: [Range<usize>; 2],
-) -> Result<f64> {
-    let architecture = match &facts.architecture[..] {
-        "batchtopk" => Architecture::BatchTopK,
-        "topk" => Architecture::TopK,
-        other => bail!("--stability is for batchtopk and topk, and this autoencoder is of {other}"),
-    };
-    let config = SaeConfig {
-        architecture,
-        d_sae: sae.d_sae(),
-        k: facts.k,
-        prefixes: facts.prefixes.clone(),
-        batch_size: facts.batch_size,
-        steps: facts.steps,
-        learning_rate: None,
-        seed: facts.seed + 1,
-    };
-    let bar = ProgressBar::new(config.steps).with_style(
-        ProgressStyle::with_template("{bar:30} {percent}% of a second training, {eta} left")
-            .expect("a fixed template"),
-    );
-    let other = reading.train_sae(config, study, held_out, |step| {
-        bar.set_position(step.step);
-        true
-    })?;
-    bar.finish_and_clear();
-    let cosines = best_cosines(sae, &other, reading.compute.unit());
-    let live = || facts.active_positions.iter().zip(&cosines).filter(|(count, _)| **count > 0);
-    let stable = live().filter(|(_, cosine)| **cosine >= STABLE).count();
-    Ok(stable as f64 / live().count().max(1) as f64)
-}
-
 struct Report<'a> {
     moments: &'a Moments,
     measure: &'a SaeMeasure,
     recovered: LossRecovered,
     stable: Option<f64>,
+    coverage: Option<Covering>,
 }
 
 impl Report<'_> {
@@ -118,6 +87,7 @@ impl Report<'_> {
             "recovered_output": recovered.score(recovered.output),
             "recovered_state": recovered.state.map(|nats| recovered.score(nats)),
             "stable": self.stable,
+            "coverage": self.coverage.as_ref().map(Covering::as_json),
             "tokens": measure.positions,
         })
     }
@@ -156,6 +126,9 @@ impl Report<'_> {
                  seed (cosine from {STABLE})\n",
                 100.0 * stable
             );
+        }
+        if let Some(coverage) = &self.coverage {
+            text += &coverage.as_text();
         }
         text
     }
