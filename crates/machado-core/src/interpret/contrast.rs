@@ -134,6 +134,8 @@ impl Contrast {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     /// Others at (0, 0) and (0, 2), the concept at (3, 0) and (5, 2).

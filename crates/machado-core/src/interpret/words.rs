@@ -208,6 +208,8 @@ pub struct WordLift {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::tokenizer::{CharTokenizer, UnknownPolicy};
 
