@@ -55,7 +55,8 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
     let concept = Concept::new(args, loaded.standardize(), &counts, &tokens, on)?;
     let ranges = concept.find(tokens.text());
     let contrast = Contrast::of(&reading, looked, &tokens.labels(&ranges)).with_context(|| {
-        format!("{} is nowhere in the text that the model learnt from", concept.describe())
+        format!("{} is nowhere in the text that the model learnt from, or everywhere\nhint: look for something else \
+             with --words or --regex, or give a text that has it with --text", concept.describe())
     })?;
     let prompts = prompts(args, &loaded, &text, held_out.clone(), &concept);
     let control_words = counts.alike(&concept.words, WORDS_ALIKE, |word| concept.count(word) > 0);

@@ -49,8 +49,8 @@ impl Contrast {
         let counts = [labels.len() - concept, concept];
         if counts.contains(&0) {
             return Err(Error::OutOfRange {
-                what: "the places of the concept".into(),
-                expected: format!("some of the text's {} tokens, not all", labels.len()),
+                what: "the number of tokens of the concept".into(),
+                expected: format!("at least 1 and below {}", labels.len()),
                 found: concept.to_string(),
             });
         }
@@ -134,6 +134,8 @@ impl Contrast {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     /// Others at (0, 0) and (0, 2), the concept at (3, 0) and (5, 2).

@@ -219,6 +219,8 @@ fn random_direction(d_in: usize, seed: u64) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::interpret::effect::Exact;
 

@@ -270,6 +270,8 @@ impl Intervene for Replace {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::interpret::SaeWeights;
 

@@ -160,6 +160,8 @@ pub struct WordShare {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use super::*;
 use crate::interpret::{Sae, SaeWeights};
 use crate::layers::Activation;
