@@ -102,7 +102,7 @@ fn a_feature_is_shown_with_contexts_words_tokens_and_neighbours() {
 #[test]
 fn words_are_found_and_judged_on_what_did_not_choose() {
     let place = place();
-    let args = ["sae", "find", "run", "--words", "mar,céu,noite,cor", "--prompts", "4"];
+    let args = ["sae", "find", "run", "--words", "azul,céu,noite,cor", "--prompts", "4"];
     let json = place.json(&[&args[..], &["--json"]].concat());
     let matches = json["matches"].as_array().unwrap();
     assert_eq!(matches.len(), 4);
@@ -132,7 +132,7 @@ fn patterns_files_examples_and_pieces_of_text_are_found_too() {
             "find",
             "run",
             "--regex",
-            "A cor A cor",
+            "A corA cor",
             "--label",
             label,
             "--top",
@@ -141,7 +141,7 @@ fn patterns_files_examples_and_pieces_of_text_are_found_too() {
         ]);
         assert_eq!(features(&json).len(), 3, "{label}");
     }
-    place.write("words.txt", "mar\nazul\n");
+    place.write("words.txt", "cor\nazul\n");
     let json = place.json(&["sae", "find", "run", "--words-file", "words.txt", "--json"]);
     assert_eq!(json["matches"].as_array().unwrap().len(), 2);
     place.write("pos.txt", "mar mar mar mar ".repeat(20));

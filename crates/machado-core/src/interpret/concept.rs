@@ -63,7 +63,8 @@ pub struct ConceptScores {
     pub features: Vec<Scored>,
     /// The best single unit.
     pub unit: Option<Scored>,
-    /// The difference between the mean states with and without the concept.
+    /// The difference between the mean states with and without the concept; there is no figure of
+    /// the parts that chose, so both are of the parts to judge on.
     pub difference: Option<Scored>,
     /// That difference, of length 1. `[d_in]`
     pub direction: Vec<f32>,
@@ -141,7 +142,7 @@ impl Reading<'_> {
                         let kind = concept.kinds[places[row]] as usize;
                         for &Active { feature, value } in active {
                             let share = value / max_activations[feature as usize];
-                            let bin = 1 + (share * (BINS - 1) as f32) as usize;
+                            let bin = ((share * (BINS - 1) as f32) as usize).saturating_add(1);
                             counts.features[feature as usize][part][kind][bin.min(BINS - 1)] += 1;
                         }
                     });
