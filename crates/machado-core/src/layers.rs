@@ -111,13 +111,16 @@ pub enum Mode {
     },
 }
 
+/// Changes states, `[B, S]`.
+pub type ChangeStates<'a> = &'a dyn Fn(&mut [f32]);
+
 /// What a layer carries from one block to the next.
 pub struct State<'a> {
     /// `[B, S]` with `S` = [`Layer::state_dim`].
     pub values: &'a mut [f32],
     /// Called with the new states of each step, `[B, S]`, of a recurrent layer, which goes on from
     /// what it leaves there.
-    pub change: Option<&'a dyn Fn(&mut [f32])>,
+    pub change: Option<ChangeStates<'a>>,
 }
 
 impl<'a> From<&'a mut [f32]> for State<'a> {

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn the_largest_variance_comes_first() {
         let state = |i: usize| {
-            let (a, b) = (if i % 2 == 0 { 3.0 } else { -3.0 }, if i % 4 < 2 { 1.0 } else { -1.0 });
+            let (a, b) = ([3.0, -3.0][i % 2], [1.0, 1.0, -1.0, -1.0][i % 4]);
             [0.6 * a + 0.8 * b + 5.0, 0.8 * a - 0.6 * b, 2.0]
         };
         let states: Vec<f32> = (0..400).flat_map(state).collect();

@@ -46,7 +46,7 @@ fn gradients_are_finite_differences() {
             trainer.compare(&states);
             let gradients = trainer.gradients.clone();
             let (mut off, mut largest) = (Vec::new(), 0.0f64);
-            for place in 0..gradients.len() {
+            for (place, &gradient) in gradients.iter().enumerate() {
                 let mut loss_at = |by: f32| {
                     let weight = trainer.weights[place];
                     trainer.weights[place] = weight + by;
@@ -55,7 +55,7 @@ fn gradients_are_finite_differences() {
                     loss
                 };
                 let slope = (loss_at(2e-3) - loss_at(-2e-3)) / 4e-3;
-                let found = f64::from(gradients[place]);
+                let found = f64::from(gradient);
                 largest = largest.max(found.abs());
                 if (slope - found).abs() > 2e-4 + 0.02 * found.abs() {
                     off.push((place, slope, found));
