@@ -17,6 +17,7 @@ use super::inside::{Inside, InsideText};
 use super::wanted::{Matches, of_examples, pattern};
 use crate::cli::{SaeFindArgs, UsageError};
 use crate::number::grouped;
+use crate::say::say;
 
 /// Words of the concept whose probability is measured.
 const WORDS: usize = 10;
@@ -24,8 +25,8 @@ const WORDS: usize = 10;
 /// Features whose effect is measured.
 const CAUSES: usize = 20;
 
-/// Tokens of a prompt.
-const PROMPT: usize = 64;
+/// Tokens of a prompt: the longest that is free of the concept anywhere.
+const PROMPTS: [usize; 4] = [64, 32, 16, 8];
 
 /// Places looked at for each prompt.
 const TRIES: usize = 2000;
@@ -99,6 +100,11 @@ fn effects(
     let words = encode(chosen.iter().map(|(word, _)| &word[..]).collect())?;
     let controls = encode(controls.iter().map(|word| &word[..]).collect())?;
     if prompts.is_empty() || words.is_empty() || controls.is_empty() {
+        if args.prompts > 0 {
+            say(
+                "note: no piece of the text is free of the concept, so what features do is not measured",
+            );
+        }
         return Ok(Vec::new());
     }
     let cause = Cause {
@@ -134,8 +140,20 @@ fn encode(inside: &Inside, word: &str) -> Result<Vec<u32>> {
     Ok(encoding.ids.to_vec())
 }
 
-/// Pieces of the part to judge on that end before a word and have nothing of the concept.
+/// Pieces of the part to judge on that end before a word and have nothing of the concept; none, if
+/// the concept is everywhere.
 fn prompts(count: usize, inside: &Inside, text: &InsideText, concept: &Concept) -> Vec<Vec<u32>> {
+    let all = PROMPTS.iter().map(|&length| prompts_of(length, count, inside, text, concept));
+    all.into_iter().find(|prompts| !prompts.is_empty()).unwrap_or_default()
+}
+
+fn prompts_of(
+    length: usize,
+    count: usize,
+    inside: &Inside,
+    text: &InsideText,
+    concept: &Concept,
+) -> Vec<Vec<u32>> {
     let Some(range) = concept.test.first() else { return Vec::new() };
     let before_word = |place: usize| {
         if has_space_inside(inside) {
@@ -145,17 +163,17 @@ fn prompts(count: usize, inside: &Inside, text: &InsideText, concept: &Concept) 
         }
     };
     let fits = |&place: &usize| {
-        place >= PROMPT
+        place >= length
             && before_word(place)
-            && concept.kinds[place - PROMPT..place].iter().all(|kind| *kind == Kind::Negative)
+            && concept.kinds[place - length..place].iter().all(|kind| *kind == Kind::Negative)
     };
     let from = |i: usize| range.start + range.len() * i / count.max(1);
     let mut places: Vec<usize> =
         (0..count).filter_map(|i| (from(i)..(from(i) + TRIES).min(range.end)).find(fits)).collect();
     places.dedup();
     let prompt = |place: usize| {
-        let mut ids = Vec::with_capacity(PROMPT);
-        text.known.ids.for_each(place - PROMPT..place, |id| ids.push(id));
+        let mut ids = Vec::with_capacity(length);
+        text.known.ids.for_each(place - length..place, |id| ids.push(id));
         ids
     };
     places.into_iter().map(prompt).collect()

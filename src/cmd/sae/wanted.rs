@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use machado_core::ids::TokenIds;
 use machado_core::interpret::{Concept, Kind, TokenText};
 use machado_core::tokenizer::UnknownPolicy;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::inside::Inside;
 use crate::cli::{LabelArg, SaeFindArgs, UsageError};
@@ -30,7 +30,10 @@ pub(super) struct Matches {
 /// The pattern that the flags name.
 pub(super) fn pattern(args: &SaeFindArgs, inside: &Inside) -> Result<Option<(Regex, Vec<String>)>> {
     if let Some(regex) = &args.regex {
-        let regex = Regex::new(regex).map_err(|error| {
+        // A model that reads all in lower case has no capitals for a pattern to find.
+        let folds_case = inside.loaded.standardize().apply("A") != "A";
+        let built = RegexBuilder::new(regex).case_insensitive(folds_case).build();
+        let regex = built.map_err(|error| {
             // The library points at the place on lines of its own; the last one says what is wrong.
             let problem = error.to_string();
             let problem = problem.lines().last().unwrap_or_default().trim_start_matches("error: ");

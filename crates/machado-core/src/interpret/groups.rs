@@ -209,8 +209,11 @@ fn settle(
     for step in 0..MAP_STEPS {
         let rate = 1.0 - step as f64 / MAP_STEPS as f64;
         for own in 0..places.len() {
+            // Measured by the nearest one: in many dimensions even neighbours have small cosines.
+            let nearest = neighbours[own].first().map_or(1.0, |near| near.1.max(1e-3));
             for &(other, cosine) in &neighbours[own] {
-                let by = attraction(places[own], places[other], f64::from(cosine.max(0.0)) * rate);
+                let alike = f64::from(cosine.max(0.0) / nearest);
+                let by = attraction(places[own], places[other], alike * rate);
                 (0..2).for_each(|i| {
                     places[own][i] += by[i];
                     places[other][i] -= by[i];
