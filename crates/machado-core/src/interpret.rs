@@ -7,6 +7,7 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+pub mod experiment;
 mod harvest;
 mod measure;
 mod sae;

@@ -36,6 +36,10 @@ pub enum Purpose {
     SaeShuffle = 11,
     /// States with known features.
     Superposition = 12,
+    /// Documents of a grammar; the index is the number of the document.
+    Grammar = 20,
+    /// Random directions and features of an experiment's controls.
+    Control = 21,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.
