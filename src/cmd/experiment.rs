@@ -1,6 +1,7 @@
 //! `machado experiment`: experiments with a truth that is known.
 
 mod favourite_science;
+mod figures;
 mod html;
 mod svg;
 mod text;

@@ -158,13 +158,17 @@ fn keep(folder: &Path, config: &ScienceConfig, outcome: &ScienceOutcome) -> Resu
 struct Progress {
     bar: ProgressBar,
     seed: String,
+    /// What was said last, where there is no terminal to draw a bar on.
+    said: &'static str,
+    began: Instant,
 }
 
 impl Progress {
     fn new(number: u64, seeds: usize) -> Self {
         let style = ProgressStyle::with_template("{bar:30} {percent}%  {msg}");
         let bar = ProgressBar::new(1).with_style(style.expect("a fixed template"));
-        Self { bar, seed: format!("seed {number} of {seeds}") }
+        let seed = format!("seed {number} of {seeds}");
+        Self { bar, seed, said: "", began: Instant::now() }
     }
 
     fn show(&mut self, stage: Stage) {
@@ -175,6 +179,10 @@ impl Progress {
             Stage::Finding => (0, 1, "looking for features"),
             Stage::Steering => (0, 1, "steering"),
         };
+        if self.bar.is_hidden() && self.said != what {
+            self.said = what;
+            say(&format!("{}: {what}, after {}", self.seed, duration(self.began.elapsed())));
+        }
         self.bar.set_length(all);
         self.bar.set_position(done);
         self.bar.set_message(format!("{}: {what}", self.seed));
