@@ -87,12 +87,13 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
+    "docs/experiment.md",
     "docs/performance.md",
     "docs/quality.md",
     "docs/sampling.md",
@@ -106,6 +107,7 @@ fn flags_that_documents_name_exist() {
         ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"]
             .iter()
             .map(|command| place.stdout(&[command, "--help"]))
+            .chain([place.stdout(&["experiment", "favourite-science", "--help"])])
             .collect();
     for name in DOCUMENTS {
         let document = document(name);

@@ -14,6 +14,8 @@ mod write;
 mod screen;
 /// Words and parts of words as tokens, in every command.
 mod tokens;
+/// `machado experiment`.
+mod experiment;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

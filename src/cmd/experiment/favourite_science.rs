@@ -159,7 +159,7 @@ struct Progress {
     bar: ProgressBar,
     seed: String,
     /// What was said last, where there is no terminal to draw a bar on.
-    said: &'static str,
+    said: (&'static str, u64),
     began: Instant,
 }
 
@@ -168,7 +168,7 @@ impl Progress {
         let style = ProgressStyle::with_template("{bar:30} {percent}%  {msg}");
         let bar = ProgressBar::new(1).with_style(style.expect("a fixed template"));
         let seed = format!("seed {number} of {seeds}");
-        Self { bar, seed, said: "", began: Instant::now() }
+        Self { bar, seed, said: ("", 0), began: Instant::now() }
     }
 
     fn show(&mut self, stage: Stage) {
@@ -179,9 +179,12 @@ impl Progress {
             Stage::Finding => (0, 1, "looking for features"),
             Stage::Steering => (0, 1, "steering"),
         };
-        if self.bar.is_hidden() && self.said != what {
-            self.said = what;
-            say(&format!("{}: {what}, after {}", self.seed, duration(self.began.elapsed())));
+        let quarter = 4 * done / all.max(1);
+        if self.bar.is_hidden() && self.said != (what, quarter) {
+            self.said = (what, quarter);
+            let done = if all > 1 { format!(" ({}%)", 25 * quarter) } else { String::new() };
+            let elapsed = duration(self.began.elapsed());
+            say(&format!("{}: {what}{done}, after {elapsed}", self.seed));
         }
         self.bar.set_length(all);
         self.bar.set_position(done);

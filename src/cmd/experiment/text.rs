@@ -129,12 +129,12 @@ fn steering(report: &Report) -> String {
         )
     };
     let lines: String = figures::steered(&report.seeds).into_iter().map(line).collect();
-    let head = ["strength", "P(neuro)", "flipped", "language", "extra", "words/1000"];
+    let head = ["strength", "P(neuro)", "flipped", "language", "extra", "words"];
     let head: String = head.iter().map(|name| format!("{name:>10}")).collect();
     let ranked = figures::ranked(&report.seeds);
     format!(
         "Ways to change the answer, each at the strength that was best on other questions and texts\n\
-         (extra: how much more steered texts surprise the model as it is):\n  {:<30}{head}\n{lines}\n{ranked}",
+         (extra: how much more steered texts surprise the model as it is; words: of the topic, in 1000):\n  {:<30}{head}\n{lines}\n{ranked}",
         ""
     )
 }

@@ -346,7 +346,7 @@ mod tests {
         words.extend(&language.any_topic);
         words.extend(&language.answers);
         words.extend(language.words.iter().flatten());
-        for sign in ["*", ".", "?", ":"] {
+        for sign in ["*", ".", "?", ":", ","] {
             words.remove(sign);
         }
         words

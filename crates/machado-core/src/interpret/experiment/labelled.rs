@@ -11,6 +11,12 @@ use crate::model::{Model, Site};
 use crate::rng::{Purpose, Rng};
 use crate::tokenizer::{Tokenizer, UnknownPolicy};
 
+/// A feature that is active at fewer places says too little of its topic.
+const LEAST_ACTIVE: usize = 20;
+
+/// The share of its activation that a feature of a topic has in its documents.
+const OF_TOPIC: f64 = 0.8;
+
 /// A text with the topic of each token that counts.
 #[derive(Debug)]
 pub(super) struct Labelled {
@@ -150,8 +156,41 @@ impl Codes {
         features
     }
 
+    /// The topic in whose documents a feature has four fifths of its activation or more, if it is
+    /// active often enough to say. Most features are of single words, which no AUROC would show.
+    pub(super) fn topic_of(&self, feature: usize, topics: usize) -> Option<usize> {
+        let mut sums = vec![0.0; topics];
+        for &(value, topic) in &self.active[feature] {
+            sums[topic] += f64::from(value);
+        }
+        let best = super::ask::likeliest(&sums);
+        let enough = self.active[feature].len() >= LEAST_ACTIVE;
+        (enough && sums[best] >= OF_TOPIC * sums.iter().sum::<f64>()).then_some(best)
+    }
+
     /// The share of the places where a feature is active.
     pub(super) fn density(&self, feature: usize) -> f64 {
         self.active[feature].len() as f64 / self.positions.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_has_the_topic_that_it_is_active_in() {
+        let places = |topic, count| vec![(1.0f32, topic); count];
+        let active = vec![places(1, 30), [places(1, 30), places(0, 20)].concat(), places(0, 5)];
+        let counts = HashMap::from([(0, 50), (1, 50)]);
+        let codes = Codes { active, counts, positions: 100 };
+        assert_eq!([0, 1, 2].map(|feature| codes.topic_of(feature, 2)), [Some(1), None, None]);
+        // 30 of 50 positives above all negatives, the other 20 tied with them.
+        assert!((codes.auroc(0, 1) - 0.8).abs() < 1e-9);
+        assert!((codes.auroc(0, 0) - 0.2).abs() < 1e-9);
+        // 30 of 50 against 20 of 50, all alike: ½ + (0.6 − 0.4) / 2.
+        assert!((codes.auroc(1, 1) - 0.6).abs() < 1e-9);
+        assert_eq!(codes.best(1)[0].0, 0);
+        assert!((codes.density(0) - 0.3).abs() < 1e-9);
     }
 }

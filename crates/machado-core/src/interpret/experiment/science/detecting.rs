@@ -1,7 +1,7 @@
 //! From states to the features of topics, and what finds topics without features.
 
 use super::lab::{Lab, States};
-use super::{Auroc, Detection, Gates, LEAST_AUROC, Stage, TopicFeature};
+use super::{Auroc, Detection, Gates, Stage, TopicFeature};
 use crate::data::Part;
 use crate::error::Result;
 use crate::interpret::experiment::directions::{
@@ -38,13 +38,16 @@ pub(super) struct Features {
 
 /// Trains the autoencoders and finds features and directions.
 pub(super) fn find(lab: &Lab<'_>, watch: &mut dyn FnMut(Stage)) -> Result<Found> {
-    let (sae, measures) = autoencoder(lab, &lab.model, &mut |done, all| {
+    let sae = autoencoder(lab, &lab.model, &mut |done, all| {
         watch(Stage::Autoencoder(done, all));
     })?;
+    let measures = [lab.text.range(Part::Validation), 0..lab.text.ids().len()];
+    let [held_out, whole] = measures.map(|range| lab.reading(&lab.model).measure(&sae, range));
+    let measures = [held_out?, whole?];
     // The same layers with their first weights.
     let untrained =
         Model::new(lab.model.config.clone(), lab.model.tokenizer.clone(), lab.config.seed)?;
-    let (untrained_sae, _) =
+    let untrained_sae =
         autoencoder(lab, &untrained, &mut |done, all| watch(Stage::Untrained(done, all)))?;
     watch(Stage::Finding);
     let states = lab.states(&lab.model)?;
@@ -67,21 +70,14 @@ pub(super) fn find(lab: &Lab<'_>, watch: &mut dyn FnMut(Stage)) -> Result<Found>
     Ok(Found { gates, sae, measures, features, detection, grouping })
 }
 
-fn autoencoder(
-    lab: &Lab<'_>,
-    model: &Model,
-    watch: &mut dyn FnMut(u64, u64),
-) -> Result<(Sae, [SaeMeasure; 2])> {
+fn autoencoder(lab: &Lab<'_>, model: &Model, watch: &mut dyn FnMut(u64, u64)) -> Result<Sae> {
     let reading = lab.reading(model);
     let [train, validation] = [Part::Train, Part::Validation].map(|part| lab.text.range(part));
     let steps = lab.config.sae_steps;
-    let sae = reading.train_sae(lab.config.sae(), train, validation.clone(), |step| {
+    reading.train_sae(lab.config.sae(), train, validation, |step| {
         watch(step.step, steps);
         true
-    })?;
-    let held_out = reading.measure(&sae, validation)?;
-    let whole = reading.measure(&sae, 0..lab.text.ids().len())?;
-    Ok((sae, [held_out, whole]))
+    })
 }
 
 fn gates(lab: &Lab<'_>, states: &States) -> Result<Gates> {
@@ -185,16 +181,11 @@ impl Coded {
         alive.take(CANDIDATES).map(candidate).collect()
     }
 
-    /// Groups the features that have a topic, each with the one that it tells best.
+    /// Groups the features that have a topic: nearly all of whose activation lies in its documents.
     fn grouping(&self, sae: &Sae, lab: &Lab<'_>) -> Option<Grouping> {
         let topics = lab.grammar.topics.len();
         let labelled: Vec<(usize, usize)> = (0..sae.d_sae())
-            .filter_map(|feature| {
-                let aurocs: Vec<f64> =
-                    (0..topics).map(|topic| self.found.auroc(feature, topic)).collect();
-                let best = crate::interpret::experiment::ask::likeliest(&aurocs);
-                (aurocs[best] >= LEAST_AUROC).then_some((feature, best))
-            })
+            .filter_map(|feature| Some((feature, self.found.topic_of(feature, topics)?)))
             .collect();
         grouping(sae, &labelled, topics, lab.config.seed)
     }
