@@ -1,5 +1,6 @@
 //! The command line: every flag with its meaning, unit and default.
 
+mod experiment;
 mod features;
 mod parsers;
 mod sae;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
+pub use self::experiment::{ExperimentCommand, FavouriteScienceArgs};
 pub use self::features::{
     LabelArg, OrderArg, SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs, WhereArgs,
 };
@@ -76,6 +78,9 @@ pub enum Command {
     /// Find the features that a model thinks in: train and look at sparse autoencoders
     #[command(subcommand)]
     Sae(SaeCommand),
+    /// Do an experiment whose truth is known, from the corpus to the report
+    #[command(subcommand)]
+    Experiment(ExperimentCommand),
     /// Measure how fast this machine trains, evaluates and writes
     ///
     /// Without --preset or --config it is the tutorial's model that is measured. Each figure is the median of many repetitions. The share of the peak compares the products

@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod decode;
 mod evaluate;
+mod experiment;
 mod generate;
 mod info;
 mod plot;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Info(args) => info::run(&args),
         Command::Plot(args) => plot::run(&args),
         Command::Sae(command) => sae::run(&command),
+        Command::Experiment(command) => experiment::run(&command),
         Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

@@ -95,12 +95,13 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/checkpoint.md",
+    "docs/experiment.md",
     "docs/features.md",
     "docs/performance.md",
     "docs/interpretability.md",
@@ -120,6 +121,7 @@ fn flags_that_documents_name_exist() {
         .iter()
         .map(|command| place.stdout(&[command, "--help"]))
         .chain(of_sae.iter().map(|command| place.stdout(&["sae", command, "--help"])))
+        .chain([place.stdout(&["experiment", "favourite-science", "--help"])])
         .collect();
     for name in DOCUMENTS {
         let document = document(name);

@@ -20,6 +20,8 @@ mod sae;
 mod sae_steer;
 /// `machado sae list`, `show`, `find` and `map`.
 mod sae_features;
+/// `machado experiment`.
+mod experiment;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

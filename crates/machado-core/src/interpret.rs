@@ -14,6 +14,7 @@ mod contrast;
 mod coverage;
 mod dose;
 mod effect;
+pub mod experiment;
 mod groups;
 mod harvest;
 mod measure;

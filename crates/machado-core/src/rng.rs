@@ -40,6 +40,10 @@ pub enum Purpose {
     Permutation = 13,
     /// Directions that features are compared with; the index is the kind of the comparison.
     SaeControls = 14,
+    /// Documents of a grammar; the index is the number of the document.
+    Grammar = 15,
+    /// Random directions and features of an experiment's controls.
+    Control = 16,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.
