@@ -128,7 +128,7 @@ mod tests {
             let x = if topic == 1 { -2.0 } else { 2.0 };
             [x + 0.01 * (i % 7) as f32, ((i * 37 % 90) as f32 - 45.0) * 0.5, 1.0]
         };
-        let values = topics.iter().enumerate().map(|(i, topic)| (i, topic)).flat_map(value);
+        let values = topics.iter().enumerate().flat_map(value);
         TopicStates { d_in: 3, values: values.collect(), topics }
     }
 
@@ -138,9 +138,9 @@ mod tests {
         let components = principal_components(&states, 1);
         assert!(components[0][1].abs() > 0.99, "{components:?}");
         for found in [
-            diff_mean(&states, 1).unwrap(),
-            best_unit(&states, 1).unwrap(),
-            best_component(&states, 1, &components).unwrap(),
+            diff_mean(&states, 1).expect("sound"),
+            best_unit(&states, 1).expect("sound"),
+            best_component(&states, 1, &components).expect("sound"),
         ] {
             assert_eq!(states.auroc(1, |state| found.measure(state)), 1.0, "{found:?}");
             assert!(found.pushes_along()[0] < -0.9, "{found:?}");
