@@ -103,7 +103,7 @@ pub struct SaeTrainArgs {
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = one_to::<65_536>)]
     pub batch_size: usize,
 
-    /// The learning rate, at its highest [default: 2e-4 · √(16384 / features)]
+    /// The learning rate, at its highest [default: 7e-4 · √(16384 / features)]
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub learning_rate: Option<f64>,
 

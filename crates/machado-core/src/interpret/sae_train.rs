@@ -58,7 +58,8 @@ pub struct SaeConfig {
     pub batch_size: usize,
     /// Steps.
     pub steps: u64,
-    /// The learning rate at its highest; `None` for 2e-4 · √(2¹⁴ / `d_sae`).
+    /// The learning rate at its highest; `None` for 7e-4 · √(2¹⁴ / `d_sae`): three and a half times
+    /// the rule of long trainings on large models, since a few thousand steps must do.
     pub learning_rate: Option<f64>,
     /// The seed.
     pub seed: u64,
@@ -116,7 +117,7 @@ impl SaeConfig {
     fn learning_rate_at(&self, step: u64) -> f64 {
         let highest = self
             .learning_rate
-            .unwrap_or_else(|| 2e-4 * f64::from(1 << 14).sqrt() / (self.d_sae as f64).sqrt());
+            .unwrap_or_else(|| 7e-4 * f64::from(1 << 14).sqrt() / (self.d_sae as f64).sqrt());
         let steps = self.steps as f64;
         let rising = (step + 1) as f64 / (WARM_UP * steps).max(1.0);
         let falling = (steps - step as f64) / (COOL_DOWN * steps).max(1.0);

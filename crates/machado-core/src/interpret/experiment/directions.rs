@@ -95,9 +95,9 @@ mod tests {
         let components = principal_components(&states, 1);
         assert!(components[0][1].abs() > 0.99, "{components:?}");
         for found in [
-            diff_mean(&states, 1).unwrap(),
-            best_unit(&states, 1).unwrap(),
-            best_component(&states, 1, &components).unwrap(),
+            diff_mean(&states, 1).expect("sound"),
+            best_unit(&states, 1).expect("sound"),
+            best_component(&states, 1, &components).expect("sound"),
         ] {
             assert_eq!(states.auroc(1, |state| found.measure(state)), 1.0, "{found:?}");
             assert!(found.pushes_along()[0] < -0.9, "{found:?}");

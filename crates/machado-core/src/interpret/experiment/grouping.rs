@@ -117,13 +117,13 @@ mod tests {
             w_dec,
             b_dec: vec![0.0; 2],
         })
-        .unwrap()
+        .expect("sound")
     }
 
     #[test]
     fn groups_are_found_where_they_are_and_only_there() {
         let by_axis: Vec<(usize, usize)> = (0..8).map(|i| (i, i / 4)).collect();
-        let found = grouping(&sae(), &by_axis, 2, 1).unwrap();
+        let found = grouping(&sae(), &by_axis, 2, 1).expect("sound");
         assert_eq!((found.within, found.between, &found.of_topics[..]), (1.0, 0.0, &[4, 4][..]));
         // Two of the 70 ways to choose four of eight are as good.
         assert!((0.01..0.06).contains(&found.p_value), "{found:?}");
@@ -131,7 +131,7 @@ mod tests {
         assert!((found.neighbours_agree - 0.6).abs() < 1e-9);
         assert!((found.by_chance - 3.0 / 7.0).abs() < 1e-9);
         let mixed: Vec<(usize, usize)> = (0..8).map(|i| (i, i % 2)).collect();
-        assert!(grouping(&sae(), &mixed, 2, 1).unwrap().p_value > 0.5);
+        assert!(grouping(&sae(), &mixed, 2, 1).expect("sound").p_value > 0.5);
         assert_eq!(grouping(&sae(), &[(0, 0), (1, 0)], 2, 1), None);
     }
 }

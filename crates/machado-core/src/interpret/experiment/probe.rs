@@ -112,9 +112,9 @@ mod tests {
             .flat_map(|&label| centres[label])
             .map(|centre| (10.0 + centre + 0.5 * rng.normal()) as f32)
             .collect();
-        let compute = Compute::new(1, VectorUnit::detect()).unwrap();
+        let compute = Compute::new(1, VectorUnit::detect()).expect("sound");
         let hits = |labels: &[usize]| {
-            let probe = Probe::train(&states, labels, 3, 1, &compute).unwrap();
+            let probe = Probe::train(&states, labels, 3, 1, &compute).expect("sound");
             let right = states
                 .chunks_exact(2)
                 .zip(labels)

@@ -139,7 +139,7 @@ impl ScienceConfig {
             prefixes: vec![self.first_prefix, self.d_sae],
             batch_size: 1024,
             steps: self.sae_steps,
-            learning_rate: None,
+            learning_rate: Some(1.1e-3),
             seed: self.seed,
         }
     }
