@@ -10,7 +10,7 @@ use machado_core::model::{Intervention, Model, Reach, Site};
 use machado_core::tokenizer::UnknownPolicy;
 use serde_json::{Value, json};
 
-use crate::cli::{ReachArg, SteerArgs, Steered};
+use crate::cli::{ReachArg, SteerArgs, Steered, UsageError};
 use crate::known_text::KnownText;
 use crate::models::LoadedModel;
 use crate::sae_folder::{self, LoadedSae};
@@ -41,6 +41,15 @@ pub fn read(
     let model = &loaded.file.model;
     let sae = autoencoder(args, model, path)?;
     let site = site(args, model, sae.as_ref())?;
+    for (flag, pushes) in [("--steer", &args.steer), ("--steer-unit", &args.steer_unit)] {
+        let mut numbers: Vec<_> = pushes.iter().map(|push| push.number).collect();
+        numbers.sort_unstable();
+        if let Some(pair) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
+            let problem =
+                format!("{flag} names {} twice, but it can be held at one strength only", pair[0]);
+            bail!(UsageError(problem));
+        }
+    }
     let mut pushes = Pushes { steering: Steering::new(), described: Vec::new() };
     if let Some(sae) = &sae {
         for &Steered { number, push } in &args.steer {

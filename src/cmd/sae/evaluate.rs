@@ -97,7 +97,7 @@ impl Report<'_> {
         let d_sae = measure.active_positions.len();
         let line = |what: &str, nats: f64| {
             let score = recovered.score(nats);
-            format!("  {what:<34}{nats:.4}      {score:.4}\n")
+            format!("  {what:<36}{nats:.4}      {score:.4}\n")
         };
         let mut text = format!(
             "explained variance  {:.4}\n\
@@ -105,7 +105,7 @@ impl Report<'_> {
              length ratio        {:.3} (1: nothing shrunk)\n\
              silent here         {} of {} features\n\
              dense               {} features active on more than a tenth of the tokens\n\n\
-             nats per token with each state replaced       share recovered\n",
+             nats per token with each state replaced         share recovered\n",
             measure.explained_variance,
             measure.l0,
             measure.length_ratio,

@@ -19,6 +19,9 @@ use crate::cli::{SaeFindArgs, UsageError};
 use crate::number::grouped;
 use crate::say::say;
 
+/// Fewer tokens of a concept than these judge nothing.
+const FEW: u64 = 30;
+
 /// Words of the concept whose probability is measured.
 const WORDS: usize = 10;
 
@@ -252,11 +255,19 @@ impl Found {
             grouped(positives),
             grouped(all)
         );
+        if positives < FEW {
+            let _ = writeln!(
+                out,
+                "warning: {positives} tokens tell little; what stands below is chance for the most part{}\n",
+                if positives == 0 { ", and of the text that chose" } else { "" }
+            );
+        }
         let _ = writeln!(
             out,
             "{:<16} AUROC   precision  recall   F1     lift  other words  causes  fires at",
             "feature"
         );
+        // The order is that of the text that chose, so these figures need not fall.
         for (place, scored) in self.scores.features.iter().enumerate() {
             let effect = self.effects.get(place).copied().flatten();
             let name = self.names.get(&scored.number).map_or("", |name| name);
@@ -298,7 +309,7 @@ impl Found {
         let run_of_show = run.map_or(String::new(), |run| format!(" {}", run.display()));
         let run = run.map_or(String::new(), |run| format!(" --model {}", run.display()));
         format!(
-            "\nnext: machado sae show {best}{run_of_show}\n      machado generate{run} --steer {best}:1\n"
+            "\nnext: machado sae show {best}{run_of_show}\n      machado generate{run} --steer {best}:0.5\n"
         )
     }
 

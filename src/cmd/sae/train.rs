@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use machado_core::interpret::{Architecture, Moments, Reading, SaeConfig, SaeMeasure, SaeStep};
 use machado_core::model::Site;
 use machado_core::tokenizer::UnknownPolicy;
-use machado_interop::saelens::SaeFacts;
+use machado_interop::saelens::{self, SaeFacts};
 use serde_json::{Value, json};
 
 use crate::cli::{ArchitectureArg, SaeTrainArgs};
@@ -38,6 +38,13 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
     let config = config(args, site.dim);
     config.check()?;
     let folder = args.out.clone().unwrap_or_else(|| sae_folder::beside(args.inside.run.as_deref()));
+    if folder.join(saelens::CONFIG).exists() {
+        bail!(
+            "the folder {} already holds an autoencoder\n\
+             hint: choose another --out, or remove that folder",
+            folder.display()
+        );
+    }
     // Whoever cannot be written to should not cost minutes.
     files::create_folder(&folder)?;
     let reading = Reading { model, compute: &compute, site: &site, ids: &text.ids };
