@@ -42,11 +42,12 @@ pub fn read(
     let sae = autoencoder(args, model, path)?;
     let site = site(args, model, sae.as_ref())?;
     for (flag, pushes) in [("--steer", &args.steer), ("--steer-unit", &args.steer_unit)] {
-        let mut numbers: Vec<_> = pushes.iter().map(|push| push.number).collect();
+        let held = pushes.iter().filter(|steered| !matches!(steered.push, Push::Add(_)));
+        let mut numbers: Vec<_> = held.map(|steered| steered.number).collect();
         numbers.sort_unstable();
         if let Some(pair) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {
             let problem =
-                format!("{flag} names {} twice, but it can be held at one strength only", pair[0]);
+                format!("{flag} holds {} at two strengths, but it can have only one", pair[0]);
             bail!(UsageError(problem));
         }
     }

@@ -59,6 +59,11 @@ fn steered_text_differs_and_json_says_what_was_steered() {
     assert!((unit - strongest(&place)[feature]).abs() < 1e-5, "{clamped}");
     // Where nothing is added nothing changes.
     assert_eq!(with(&["--steer", &format!("{feature}:add0")])["text"], plain["text"]);
+    place.fails(
+        &[GENERATE, &["--steer", &format!("{feature}:3,{feature}:off")]].concat(),
+        2,
+        &["at two strengths"],
+    );
     // Elsewhere than beside the model.
     std::fs::rename(place.path("run/sae"), place.path("elsewhere")).unwrap();
     place.fails(
