@@ -75,6 +75,7 @@ fn writing(c: &mut Criterion) {
     for texts in [1, 64] {
         let config = GeneratorConfig {
             mixture: None,
+            interventions: Vec::new(),
             sampler: Sampler::default(),
             tokens: 1000,
             stop: Vec::new(),
