@@ -9,6 +9,7 @@ mod columns;
 mod curves;
 mod drawing;
 mod files;
+mod html;
 mod interrupt;
 mod known_text;
 mod memory;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use machado_core::interpret::Sae;
-use machado_core::model::Model;
+use machado_core::interpret::{Sae, SaeConfig, SaeMeasure};
+use machado_core::model::{Model, Site};
 use machado_interop::saelens::{self, SaeFacts, SaeFiles};
 
 use crate::files;
@@ -29,6 +29,32 @@ pub fn write(folder: &Path, sae: &Sae, facts: &SaeFacts) -> Result<()> {
     // The config last: without it a folder is none of an autoencoder.
     files::write(&folder.join(saelens::WEIGHTS), &files.weights)?;
     files::write(&folder.join(saelens::CONFIG), &files.config)
+}
+
+/// What is known of an autoencoder of a site of a model after a whole training, measured on states
+/// that were not learnt from and on those of the whole text.
+pub fn facts(
+    model: &Model,
+    site: &Site,
+    config: &SaeConfig,
+    [held_out, whole]: [&SaeMeasure; 2],
+) -> SaeFacts {
+    SaeFacts {
+        tool_version: env!("CARGO_PKG_VERSION").into(),
+        site: site.name.clone(),
+        model_fingerprint: fingerprint(model),
+        architecture: config.architecture.name().into(),
+        k: config.k,
+        prefixes: config.prefixes.clone(),
+        seed: config.seed,
+        batch_size: config.batch_size,
+        steps: config.steps,
+        positions: whole.positions(),
+        explained_variance: held_out.explained_variance,
+        l0: held_out.l0,
+        max_activations: whole.max_activations.clone(),
+        active_positions: whole.active_positions.clone(),
+    }
 }
 
 /// An autoencoder, and what is known of it.
@@ -72,6 +98,6 @@ pub fn read(folder: &Path, model: &Model) -> Result<LoadedSae> {
 }
 
 /// The fingerprint of a model as it stands in the facts.
-pub fn fingerprint(model: &Model) -> String {
+fn fingerprint(model: &Model) -> String {
     format!("{:016x}", model.fingerprint())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::features::{SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs};
+use super::features::{SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs, WhereArgs};
 use super::parsers::*;
 use super::{ComputeArgs, PartArg, SaeSteerArgs};
 
@@ -131,10 +131,6 @@ pub struct SaeEvaluateArgs {
     #[command(flatten)]
     pub inside: InsideArgs,
 
-    /// The folder of the autoencoder [default: the folder "sae" of the run]
-    #[arg(long, value_name = "DIR")]
-    pub sae: Option<PathBuf>,
-
     /// The part of the text to measure on [default: validation]
     #[arg(long, value_enum)]
     pub part: Option<PartArg>,
@@ -153,9 +149,9 @@ pub struct SaeEvaluateArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Threads.
+    /// Autoencoder and threads.
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub place: WhereArgs,
 }
 
 /// `machado sae selftest`.

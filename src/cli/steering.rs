@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use machado_core::interpret::Push;
 
 use super::parsers::{at_least_one, number};
-use super::{ComputeArgs, InsideArgs};
+use super::{InsideArgs, WhereArgs};
 
 /// What is turned up or down inside the model.
 #[derive(Debug, Args)]
@@ -86,10 +86,6 @@ pub struct SaeSteerArgs {
     #[command(flatten)]
     pub inside: InsideArgs,
 
-    /// The folder of the autoencoder [default: the folder "sae" beside the model]
-    #[arg(long, value_name = "DIR")]
-    pub sae: Option<PathBuf>,
-
     /// Strengths at which the feature is held, in the strongest activation that it had in its text
     #[arg(long, value_name = "S,S,…", value_delimiter = ',', allow_hyphen_values = true)]
     #[arg(value_parser = number, default_value = "-2,-1,0,0.5,1,1.5,2,3,5,10")]
@@ -139,9 +135,9 @@ pub struct SaeSteerArgs {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 
-    /// Threads.
+    /// Autoencoder and threads.
     #[command(flatten)]
-    pub compute: ComputeArgs,
+    pub place: WhereArgs,
 }
 
 /// `123:2.0`, `77:off`, `5:add1.5`.

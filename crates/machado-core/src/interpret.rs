@@ -33,6 +33,7 @@ mod survey;
 mod token_text;
 mod train_on_text;
 mod word_index;
+mod word_odds;
 mod words;
 
 pub use candidates::RuledStates;

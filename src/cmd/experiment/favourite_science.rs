@@ -11,7 +11,6 @@ use machado_core::interpret::experiment::{
     Bar, ScienceConfig, ScienceOutcome, ScienceReport, Stage, bars, favourite_science,
     science_grammar,
 };
-use machado_interop::saelens::SaeFacts;
 use serde_json::{Value, json};
 
 use super::{html, text};
@@ -131,22 +130,7 @@ fn keep(folder: &Path, config: &ScienceConfig, outcome: &ScienceOutcome) -> Resu
     files::write(&folder.join(run_folder::BEST), &outcome.model_file)?;
     let file = checkpoint::read_model(&outcome.model_file)?;
     let [held_out, whole] = &outcome.measures;
-    let facts = SaeFacts {
-        tool_version: env!("CARGO_PKG_VERSION").into(),
-        site: outcome.site.name.clone(),
-        model_fingerprint: sae_folder::fingerprint(&file.model),
-        architecture: "batchtopk".into(),
-        k: config.k,
-        prefixes: vec![config.first_prefix, config.d_sae],
-        seed: config.seed,
-        batch_size: 1024,
-        steps: config.sae_steps,
-        positions: whole.positions,
-        explained_variance: held_out.explained_variance,
-        l0: held_out.l0,
-        max_activations: whole.max_activations.clone(),
-        active_positions: whole.active_positions.clone(),
-    };
+    let facts = sae_folder::facts(&file.model, &outcome.site, &config.sae(), [held_out, whole]);
     sae_folder::write(&folder.join(sae_folder::NAME), &outcome.sae, &facts)?;
     let Some(run) = file.config else { return Ok(()) };
     // The config last: with it the folder is that of a run.

@@ -3,8 +3,9 @@
 use machado_core::interpret::experiment::{Bar, NEUROSCIENCE};
 
 use super::favourite_science::{Report, took};
-use super::svg::{self, escaped};
+use super::svg;
 use super::{figures, text};
+use crate::html::escaped;
 
 const STYLE: &str = "\
 :root{--bg:#fff;--fg:#1c1f24;--soft:#667;--line:#d8dce2;--a:#1668c4;--b:#c4571a;--c:#2c8a4b;--bad:#b3261e}\

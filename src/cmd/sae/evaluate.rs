@@ -7,47 +7,41 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Result;
-use machado_core::interpret::{LossRecovered, Moments, Reading, STABLE, SaeMeasure};
-use machado_core::model::Site;
+use machado_core::interpret::{LossRecovered, STABLE, SaeMeasure};
 use machado_core::tokenizer::UnknownPolicy;
 use serde_json::{Value, json};
 
 use self::covering::Covering;
+use super::inside::Inside;
 use crate::cli::SaeEvaluateArgs;
 use crate::known_text::KnownText;
-use crate::models;
 use crate::number::grouped;
-use crate::sae_folder::{self, LoadedSae};
 use crate::say::say;
 
 pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
-    let loaded = models::load_path(args.inside.run.as_deref())?;
-    let compute = crate::cmd::compute(&args.compute)?;
-    let model = &loaded.file.model;
-    let folder = args.sae.clone().unwrap_or_else(|| sae_folder::beside(args.inside.run.as_deref()));
-    let LoadedSae { sae, facts } = sae_folder::read(&folder, model)?;
-    let site = Site::new(&model.config, &facts.site)?;
-    let text = KnownText::read(&loaded, &args.inside.text, UnknownPolicy::Skip)?;
+    let inside = Inside::open(args.inside.run.as_deref(), &args.place)?;
+    let Inside { loaded, site, sae, facts, .. } = &inside;
+    let text = KnownText::read(loaded, &args.inside.text, UnknownPolicy::Skip)?;
     let range = match args.part {
-        Some(part) => text.part(&loaded, part)?,
-        None => text.parts_or_shares(&loaded)[1].clone(),
+        Some(part) => text.part(loaded, part)?,
+        None => text.parts_or_shares(loaded)[1].clone(),
     };
     say(&format!("site        {}, {} tokens", site.name, grouped(range.len() as u64)));
-    let reading = Reading { model, compute: &compute, site: &site, ids: &text.ids };
-    let moments = reading.moments(range.clone())?;
-    let measure = reading.measure(&sae, range.clone())?;
+    let reading = inside.reading(&text);
+    let measure = reading.measure(sae, range.clone())?;
     let stable = match args.stability {
-        true => Some(again::stable_share(&reading, &sae, &facts, text.parts_or_shares(&loaded))?),
+        true => Some(again::stable_share(&reading, sae, facts, text.parts_or_shares(loaded))?),
         false => None,
     };
     let coverage = match args.coverage {
         true => {
-            Some(Covering::measure(&reading, &sae, &facts, text.parts_or_shares(&loaded), &range)?)
+            Some(Covering::measure(&reading, sae, facts, text.parts_or_shares(loaded), &range)?)
         }
         false => None,
     };
-    let recovered = LossRecovered::measure(&reading, &Arc::new(sae), &moments.mean, range)?;
-    let report = Report { moments: &moments, measure: &measure, recovered, stable, coverage };
+    let recovered =
+        LossRecovered::measure(&reading, &Arc::new(sae.clone()), &measure.moments.mean, range)?;
+    let report = Report { measure: &measure, recovered, stable, coverage };
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", report.as_json())?;
@@ -58,7 +52,6 @@ pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
 }
 
 struct Report<'a> {
-    moments: &'a Moments,
     measure: &'a SaeMeasure,
     recovered: LossRecovered,
     stable: Option<f64>,
@@ -76,7 +69,7 @@ impl Report<'_> {
             "length_ratio": measure.length_ratio,
             "silent": measure.dead() as f64 / d_sae,
             "dense": measure.dense() as f64 / d_sae,
-            "mean_to_deviation": self.moments.mean_to_deviation(),
+            "mean_to_deviation": measure.moments.mean_to_deviation(),
             "loss_nats": {
                 "clean": recovered.clean,
                 "output": recovered.output,
@@ -88,7 +81,7 @@ impl Report<'_> {
             "recovered_state": recovered.state.map(|nats| recovered.score(nats)),
             "stable": self.stable,
             "coverage": self.coverage.as_ref().map(Covering::as_json),
-            "tokens": measure.positions,
+            "tokens": measure.positions(),
         })
     }
 

@@ -7,10 +7,11 @@ use machado_core::interpret::{FeatureSurvey, SurveyConfig, properties};
 use serde_json::{Value, json};
 
 use super::inside::Inside;
-use super::page::{SEARCH, escaped, page};
+use super::page::{SEARCH, page};
 use super::piece::Piece;
 use crate::cli::{OrderArg, SaeListArgs};
 use crate::files;
+use crate::html::escaped;
 use crate::number::grouped;
 use crate::say::say;
 

@@ -9,9 +9,9 @@ use machado_core::interpret::{Agreement, FeatureSurvey, Groups, GroupsConfig, Su
 use serde_json::{Value, json};
 
 use super::inside::Inside;
-use super::page::escaped;
 use crate::cli::SaeMapArgs;
 use crate::files;
+use crate::html::escaped;
 use crate::number::grouped;
 use crate::say::say;
 

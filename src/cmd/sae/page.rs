@@ -1,21 +1,6 @@
 //! Pages of HTML: one file, nothing from the network, light or dark as the reader likes it.
 
-/// A text that cannot be taken for markup, between tags or in quotes.
-pub(super) fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c if c.is_control() && c != '\n' => html.push('·'),
-            c => html.push(c),
-        }
-    }
-    html
-}
+use crate::html::escaped;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1d2229; --paper: #fdfcfa; --faint: #6b7480; --line: #ddd8cf; --heat: 255 140 20; }

@@ -8,7 +8,7 @@ use machado_core::interpret::Firing;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use super::page::escaped;
+use crate::html::escaped;
 
 /// A piece of text.
 #[derive(Debug)]

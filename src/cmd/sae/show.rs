@@ -11,11 +11,12 @@ use machado_core::interpret::{
 use serde_json::{Value, json};
 
 use super::inside::{Inside, InsideText};
-use super::page::{escaped, page};
+use super::page::page;
 use super::piece::{Piece, has_colour};
 use super::{list, piece};
 use crate::cli::{SaeShowArgs, UsageError};
 use crate::files;
+use crate::html::escaped;
 use crate::number::{bar, grouped};
 use crate::say::say;
 

@@ -18,10 +18,11 @@ use machado_core::tokenizer::UnknownPolicy;
 
 use self::concept::Concept;
 use self::report::{Compared, Report};
+use super::inside::Inside;
 use crate::cli::SaeSteerArgs;
 use crate::known_text::KnownText;
-use crate::models::{self, LoadedModel};
-use crate::sae_folder::{self, LoadedSae};
+use crate::models::LoadedModel;
+use crate::sae_folder::LoadedSae;
 use crate::say::say;
 use crate::{files, steering};
 
@@ -37,14 +38,12 @@ const PROMPTS: usize = 6;
 const PROMPT_LEN: usize = 120;
 
 pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
-    let path = args.inside.run.as_deref();
-    let loaded = models::load_path(path)?;
-    let compute = crate::cmd::compute(&args.compute)?;
+    let Inside { loaded, compute, site, sae, facts } =
+        Inside::open(args.inside.run.as_deref(), &args.place)?;
     let model = &loaded.file.model;
-    let folder = args.sae.clone().unwrap_or_else(|| sae_folder::beside(path));
-    let sae = sae_folder::read(&folder, model)?;
+    let sae = LoadedSae { sae, facts };
     let handle = steering::feature(&sae, args.feature)?;
-    let place = place(args, &loaded, &sae)?;
+    let place = place(args, site)?;
     let text = KnownText::read(&loaded, &args.inside.text, UnknownPolicy::Skip)?;
     let [study, held_out] = text.parts_or_shares(&loaded);
     let looked = study.start..study.end.min(study.start + LOOKED);
@@ -111,8 +110,7 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
     Ok(())
 }
 
-fn place(args: &SaeSteerArgs, loaded: &LoadedModel, sae: &LoadedSae) -> Result<Place> {
-    let site = Site::new(&loaded.file.model.config, &sae.facts.site)?;
+fn place(args: &SaeSteerArgs, site: Site) -> Result<Place> {
     let reach = steering::reach(args.reach);
     if reach == machado_core::model::Reach::State && !site.is_recurrent() {
         bail!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use machado_core::interpret::{Architecture, Moments, Reading, SaeConfig, SaeMeasure, SaeStep};
+use machado_core::interpret::{Architecture, Reading, SaeConfig, SaeMeasure, SaeStep};
 use machado_core::model::Site;
 use machado_core::tokenizer::UnknownPolicy;
 use machado_interop::saelens::{self, SaeFacts};
@@ -58,7 +58,7 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
         grouped(held_out.len() as u64),
         grouped(config.d_sae as u64),
         config.k,
-        architecture_name(args.architecture),
+        config.architecture.name(),
         config.prefixes,
     ));
     interrupt::listen();
@@ -79,25 +79,10 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
     }
     let held_out_measure = reading.measure(&sae, held_out)?;
     let whole = reading.measure(&sae, 0..text.ids.len())?;
-    let facts = SaeFacts {
-        tool_version: env!("CARGO_PKG_VERSION").into(),
-        site: site.name.clone(),
-        model_fingerprint: sae_folder::fingerprint(model),
-        architecture: architecture_name(args.architecture).into(),
-        k: config.k,
-        prefixes: config.prefixes.clone(),
-        seed: config.seed,
-        batch_size: config.batch_size,
-        steps: progress.steps,
-        positions: whole.positions,
-        explained_variance: held_out_measure.explained_variance,
-        l0: held_out_measure.l0,
-        max_activations: whole.max_activations.clone(),
-        active_positions: whole.active_positions.clone(),
-    };
+    let facts = sae_folder::facts(model, &site, &config, [&held_out_measure, &whole]);
+    let facts = SaeFacts { steps: progress.steps, ..facts };
     sae_folder::write(&folder, &sae, &facts)?;
-    let moments = reading.moments(0..text.ids.len())?;
-    let report = Report { held_out: &held_out_measure, whole: &whole, moments: &moments, trained };
+    let report = Report { held_out: &held_out_measure, whole: &whole, trained };
     let done = report.as_json(&facts);
     progress.log.push(done.clone());
     let lines: String = progress.log.iter().map(|event| format!("{event}\n")).collect();
@@ -141,14 +126,6 @@ fn config(args: &SaeTrainArgs, d_in: usize) -> SaeConfig {
         steps: args.positions.div_ceil(args.batch_size as u64),
         learning_rate: args.learning_rate,
         seed: args.seed,
-    }
-}
-
-fn architecture_name(architecture: ArchitectureArg) -> &'static str {
-    match architecture {
-        ArchitectureArg::Batchtopk => "batchtopk",
-        ArchitectureArg::Topk => "topk",
-        ArchitectureArg::L1 => "l1",
     }
 }
 
@@ -198,7 +175,6 @@ impl Progress {
 struct Report<'a> {
     held_out: &'a SaeMeasure,
     whole: &'a SaeMeasure,
-    moments: &'a Moments,
     trained: Duration,
 }
 
@@ -211,7 +187,7 @@ impl Report<'_> {
             "elapsed_seconds": self.trained.as_secs_f64(),
             "positions_per_second": self.speed(facts),
             "site": facts.site,
-            "d_in": self.moments.mean.len(),
+            "d_in": self.whole.moments.mean.len(),
             "d_sae": d_sae,
             "k": facts.k,
             "architecture": facts.architecture,
@@ -221,8 +197,8 @@ impl Report<'_> {
             "length_ratio": self.held_out.length_ratio,
             "dead": self.whole.dead() as f64 / d_sae as f64,
             "dense": self.whole.dense() as f64 / d_sae as f64,
-            "mean_to_deviation": self.moments.mean_to_deviation(),
-            "positions": self.whole.positions,
+            "mean_to_deviation": self.whole.moments.mean_to_deviation(),
+            "positions": self.whole.positions(),
         })
     }
 
@@ -241,10 +217,10 @@ impl Report<'_> {
             self.held_out.length_ratio,
             self.whole.dead(),
             share(self.whole.dead()),
-            grouped(self.whole.positions),
+            grouped(self.whole.positions()),
             self.whole.dense(),
             share(self.whole.dense()),
-            self.moments.mean_to_deviation(),
+            self.whole.moments.mean_to_deviation(),
             duration(self.trained),
             grouped(self.speed(facts) as u64),
         )

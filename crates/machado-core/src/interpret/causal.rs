@@ -1,10 +1,11 @@
 //! What pushing a feature does to the probability of words: exact, without drawing any text.
 
 use super::steer::{Push, Steering};
+use super::word_odds::log_probabilities;
 use crate::error::Result;
 use crate::interpret::Handle;
 use crate::math::simd::VectorUnit;
-use crate::model::{Intervention, Model, Reach, Site, StreamState, Streams};
+use crate::model::{Intervention, Model, Reach, Site, Streams};
 
 /// Prompts, and words that may follow them: those of a concept, and others as frequent and long.
 #[derive(Clone, Copy, Debug)]
@@ -42,11 +43,8 @@ impl Cause<'_> {
         for prompt in self.prompts {
             streams.clear();
             streams.read(&self.model.tokenizer.begin(prompt));
-            let (state, first) = (streams.state(), streams.logits(0).to_vec());
             for (sum, words) in sums.iter_mut().zip([self.words, self.controls]) {
-                for word in words {
-                    *sum += word_log_probability(&mut streams, &state, &first, word);
-                }
+                *sum += log_probabilities(streams.clone(), words).iter().sum::<f64>();
             }
         }
         let counts = [self.words.len(), self.controls.len()];
@@ -63,31 +61,6 @@ impl Cause<'_> {
         let after = self.log_probabilities(Some((handle, strength)))?;
         Ok((after[0] - before[0]) - (after[1] - before[1]))
     }
-}
-
-/// The log-probability of a word after what was read; `first` are the logits there.
-fn word_log_probability(
-    streams: &mut Streams,
-    state: &StreamState,
-    first: &[f32],
-    word: &[u32],
-) -> f64 {
-    let Some((&begin, rest)) = word.split_first() else { return 0.0 };
-    let mut sum = log_probability(first, begin);
-    streams.set_state(state);
-    let mut last = begin;
-    for &id in rest {
-        streams.read(&[last]);
-        sum += log_probability(streams.logits(0), id);
-        last = id;
-    }
-    sum
-}
-
-fn log_probability(logits: &[f32], id: u32) -> f64 {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - highest).exp()).sum();
-    f64::from(logits[id as usize] - highest) - sum.ln()
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ const ROWS: usize = 256;
 /// Figures of an autoencoder over many states, and of each feature.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SaeMeasure {
-    /// States.
-    pub positions: u64,
+    /// Mean and spread of the states.
+    pub moments: Moments,
     /// 1 − mean squared error / variance: 0 for who always says the mean, 1 for who says all.
     pub explained_variance: f64,
     /// Active features of a state, on average.
@@ -28,6 +28,11 @@ pub struct SaeMeasure {
 }
 
 impl SaeMeasure {
+    /// States.
+    pub fn positions(&self) -> u64 {
+        self.moments.positions
+    }
+
     /// Features that are never active.
     pub fn dead(&self) -> usize {
         self.active_positions.iter().filter(|&&count| count == 0).count()
@@ -35,7 +40,7 @@ impl SaeMeasure {
 
     /// Features that are active at more than a tenth of the positions.
     pub fn dense(&self) -> usize {
-        let many = self.positions / 10;
+        let many = self.positions() / 10;
         self.active_positions.iter().filter(|&&count| count > many).count()
     }
 }
@@ -106,18 +111,17 @@ impl<'a> SaeMeter<'a> {
     /// The figures.
     pub fn finish(mut self) -> SaeMeasure {
         self.encode();
-        let positions = self.moments.positions;
-        let count = positions.max(1) as f64;
+        let count = self.moments.positions.max(1) as f64;
         let variance = self.moments.total_variance().max(f64::MIN_POSITIVE);
         let active: u64 = self.active_positions.iter().sum();
         SaeMeasure {
-            positions,
             explained_variance: 1.0 - self.squared_error / count / variance,
             l0: active as f64 / count,
             l1: self.activations / count,
             length_ratio: (self.lengths[0] / self.lengths[1].max(f64::MIN_POSITIVE)).sqrt(),
             active_positions: self.active_positions,
             max_activations: self.max_activations,
+            moments: self.moments,
         }
     }
 }
@@ -162,7 +166,7 @@ mod tests {
         let all = measured(&sae(0.0));
         assert!((all.explained_variance - 1.0).abs() < 1e-5, "{all:?}");
         // One of five states is the mean itself, with no feature; the others have two.
-        assert_eq!((all.positions, all.l0), (1000, 1.6));
+        assert_eq!((all.positions(), all.l0), (1000, 1.6));
         assert_eq!(all.active_positions, [400, 400, 400, 400]);
         assert_eq!(all.max_activations, [2.0, 1.0, 2.0, 1.0]);
         assert!((all.length_ratio - 1.0).abs() < 1e-6);

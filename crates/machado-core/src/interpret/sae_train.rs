@@ -42,6 +42,17 @@ pub enum Architecture {
     },
 }
 
+impl Architecture {
+    /// `batchtopk`, `topk` or `l1`, as SAELens calls them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BatchTopK => "batchtopk",
+            Self::TopK => "topk",
+            Self::L1 { .. } => "l1",
+        }
+    }
+}
+
 /// How an autoencoder is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SaeConfig {

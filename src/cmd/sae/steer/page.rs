@@ -5,6 +5,7 @@ use std::fmt::Write;
 use machado_core::interpret::{Dose, Effect};
 
 use super::report::{COLUMNS, Report, name_of};
+use crate::html::escaped;
 
 /// The style of the page; light or dark as the reader has it.
 const STYLE: &str = "\
@@ -244,10 +245,6 @@ fn table(report: &Report<'_>) -> String {
     format!(
         "<div class=\"table\"><table>\n<tr><th>strength</th>{head}</tr>\n{rows}</table></div>\n"
     )
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::interpret::word_odds::log_probability;
 use crate::interpret::{Sae, SaeWeights};
 use crate::layers::Activation;
 use crate::math::simd::VectorUnit;

@@ -131,7 +131,7 @@ impl ScienceConfig {
     }
 
     /// How an autoencoder of its states is trained.
-    pub(super) fn sae(&self) -> SaeConfig {
+    pub fn sae(&self) -> SaeConfig {
         SaeConfig {
             architecture: Architecture::BatchTopK,
             d_sae: self.d_sae,
