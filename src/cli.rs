@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
-pub use self::experiment::{ExperimentCommand, FavouriteScienceArgs};
+pub use self::experiment::{ConceptsArgs, ExperimentCommand, FavouriteScienceArgs, NamedConcept};
 pub use self::features::{
     LabelArg, OrderArg, SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs, WhereArgs,
 };
@@ -78,7 +78,7 @@ pub enum Command {
     /// Find the features that a model thinks in: train and look at sparse autoencoders
     #[command(subcommand)]
     Sae(SaeCommand),
-    /// Do an experiment whose truth is known, from the corpus to the report
+    /// Do a whole experiment about features, from the text to the report
     #[command(subcommand)]
     Experiment(ExperimentCommand),
     /// Measure how fast this machine trains, evaluates and writes
@@ -112,7 +112,7 @@ pub struct ModelArgs {
 }
 
 /// Where it computes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Computing")]
 pub struct ComputeArgs {
     /// Threads; any number gives the same results [default: one per processor core]

@@ -1,4 +1,4 @@
-//! What samples begin with: a prompt in the language of the text.
+//! What texts begin with: a prompt in the language of the text, or pieces of it.
 //!
 //! The prompt of a preset stays if each of its words comes in the training part. Otherwise it is the
 //! first words of a line of that part.
@@ -20,6 +20,9 @@ const BLOCK: usize = 20_000;
 /// Words of a prompt.
 const WORDS: usize = 3;
 
+/// Bytes of a piece of a text to go on from, about.
+const PIECE: usize = 120;
+
 /// Characters at most of a prompt that is not made of words.
 const CHARACTERS: usize = 12;
 
@@ -37,6 +40,20 @@ pub fn fitting(usual: &str, standardize: Standardize, text: &TrainingText) -> Op
     let lines: Vec<u32> =
         (middle..range.end.min(middle + BLOCK)).map(|place| ids.at(place)).collect();
     Some(beginning(&text.tokenizer.decode(&lines)))
+}
+
+/// Evenly spread pieces of a text, each from the beginning of a word to the space before another.
+pub fn pieces(text: &str, count: usize) -> Vec<String> {
+    let after_space = |from: usize| {
+        let from = text.floor_char_boundary(from);
+        text[from..].find(' ').map(|place| from + place + 1)
+    };
+    let piece = |number: usize| {
+        let begin = after_space(number * text.len() / (count + 1))?;
+        let end = after_space(begin + PIECE)?;
+        Some(text[begin..end].to_owned())
+    };
+    (1..=count).filter_map(piece).collect()
 }
 
 /// Whether each word of a prompt comes in a range.
@@ -148,5 +165,18 @@ mod tests {
     fn a_text_without_lines_has_a_beginning_too() {
         check("menina", &"time ".repeat(100), Some("time time time "));
         check("menina", &"a".repeat(400), Some("aaaaaaaaaaaa"));
+    }
+
+    #[test]
+    fn pieces_end_before_a_word() {
+        let text = "uma duas três quatro cinco ".repeat(60);
+        let found = pieces(&text, 6);
+        assert_eq!(found.len(), 6);
+        for piece in &found {
+            assert!(piece.ends_with(' ') && !piece.starts_with(' '), "{piece:?}");
+            assert!((PIECE..PIECE + 8).contains(&piece.len()), "{piece:?}");
+            assert!(text.contains(&format!(" {piece}")), "{piece:?}");
+        }
+        assert_eq!(pieces("sem fim", 6), Vec::<String>::new());
     }
 }

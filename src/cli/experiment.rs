@@ -1,11 +1,11 @@
-//! `machado experiment`: experiments with a truth that is known.
+//! `machado experiment`: does a model have features, and do they do anything?
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ComputeArgs;
 use super::parsers::*;
+use super::{ComputeArgs, Length, Settings};
 
 /// The experiments.
 #[derive(Debug, Subcommand)]
@@ -17,6 +17,13 @@ pub enum ExperimentCommand {
     /// and steers the answer to "what is your favourite science?". The report begins with what was
     /// not reached.
     FavouriteScience(FavouriteScienceArgs),
+    /// Look for the concepts of a text in a model, and let each change what the model writes
+    ///
+    /// It trains a model of words on the text and an autoencoder, or takes those of a run. For each
+    /// concept it finds the features that know it, chooses the one that does most for its words, and
+    /// measures on other prompts and texts what that does, beside other features, other directions and
+    /// the other concepts. The report begins with what was not reached.
+    Concepts(Box<ConceptsArgs>),
 }
 
 /// `machado experiment favourite-science`.
@@ -45,4 +52,90 @@ pub struct FavouriteScienceArgs {
     /// Threads.
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// `machado experiment concepts`.
+#[derive(Debug, Args)]
+pub struct ConceptsArgs {
+    /// The folder of a run to look into; its autoencoder is trained if it has none
+    /// [default: train a model on the text]
+    #[arg(value_name = "RUN", conflicts_with_all = ["Settings", "Length"])]
+    pub run: Option<PathBuf>,
+
+    /// Text files or folders [default: the text of the run; without one the sample text inside the
+    /// program]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub text: Vec<PathBuf>,
+
+    /// A concept and its words, as in mar=mar,mares,onda*; a star stands for any letters. Can be
+    /// given several times [default: amor, olhos, deus, morte, loucura and mar, in Portuguese]
+    #[arg(long = "concept", value_name = "NAME=WORDS", value_parser = parse_concept)]
+    pub concepts: Vec<NamedConcept>,
+
+    /// Other features to compare each chosen one with
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = one_to::<10000>)]
+    pub random_features: usize,
+
+    /// Texts drawn for each figure
+    #[arg(long, value_name = "N", default_value_t = 48, value_parser = one_to::<10000>)]
+    pub samples: usize,
+
+    /// Decides weights, texts and controls
+    #[arg(long = "experiment-seed", value_name = "N", default_value_t = 1)]
+    pub experiment_seed: u64,
+
+    /// Where report.txt, report.html and report.json go, and the model in the folder "run"
+    #[arg(long, value_name = "DIR", default_value = "concepts")]
+    pub out: PathBuf,
+
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// A moment's work that only shows that everything runs; its figures mean nothing
+    #[arg(long)]
+    pub tiny: bool,
+
+    /// How the model is trained.
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// For how long.
+    #[command(flatten)]
+    pub length: Length,
+
+    /// Threads.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// A concept by its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedConcept {
+    /// What it is called.
+    pub name: String,
+    /// Words; a star at the end stands for any letters.
+    pub words: Vec<String>,
+}
+
+fn parse_concept(given: &str) -> Result<NamedConcept, String> {
+    let (name, words) = given
+        .split_once('=')
+        .ok_or("expected a name, \"=\" and words, as in mar=mar,mares,onda*")?;
+    let words: Vec<String> = words
+        .split(',')
+        .map(|word| word.trim().to_owned())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let stem = |word: &str| word.strip_suffix('*').unwrap_or(word).to_owned();
+    if let Some(word) = words.iter().find(|word| {
+        let stem = stem(word);
+        stem.is_empty() || !stem.chars().all(char::is_alphanumeric)
+    }) {
+        return Err(format!("{word:?} is no single word of letters and digits"));
+    }
+    if name.trim().is_empty() || words.is_empty() {
+        return Err("expected a name, \"=\" and words, as in mar=mar,mares,onda*".into());
+    }
+    Ok(NamedConcept { name: name.trim().to_owned(), words })
 }

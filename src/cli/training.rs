@@ -202,7 +202,7 @@ pub struct Settings {
 }
 
 /// When a run ends: at the first that is reached. Given one, the preset's are dropped.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "When to stop")]
 pub struct Length {
     /// Passes over the training part

@@ -1,5 +1,6 @@
-//! `machado experiment`: experiments with a truth that is known.
+//! `machado experiment`: does a model have features, and do they do anything?
 
+mod concepts;
 mod favourite_science;
 mod figures;
 mod html;
@@ -14,5 +15,6 @@ use crate::cli::ExperimentCommand;
 pub(super) fn run(command: &ExperimentCommand) -> Result<()> {
     match command {
         ExperimentCommand::FavouriteScience(args) => favourite_science::run(args),
+        ExperimentCommand::Concepts(args) => concepts::run(args),
     }
 }

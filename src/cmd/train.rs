@@ -27,7 +27,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         None => Run::begin(args)?,
     };
     interrupt::listen();
-    let outcome = run.train();
+    let outcome = run.train(&mut |_| ());
     if outcome.is_err() && run.trainer.progress().step > 0 {
         run.reporter.clear();
         say(&format!(
@@ -40,6 +40,16 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         run.reporter.note(&format!("curve       {}", file.display()));
     }
     run.say_what_next(ending)
+}
+
+/// Trains without a word and says whether the run is over, or was interrupted; `watch` sees how far
+/// it is after each event.
+pub(super) fn silently(args: &TrainArgs, watch: &mut dyn FnMut(&Trainer)) -> Result<bool> {
+    let mut run = Run::begin(args)?;
+    interrupt::listen();
+    let ending = run.train(watch)?;
+    curves::write(&run.folder)?;
+    Ok(ending != Ending::Interrupted)
 }
 
 /// How a training ended.
@@ -146,7 +156,7 @@ impl Run {
         self.log.seconds_before + self.began.elapsed().as_secs_f64()
     }
 
-    fn train(&mut self) -> Result<Ending> {
+    fn train(&mut self, watch: &mut dyn FnMut(&Trainer)) -> Result<Ending> {
         let mut ending = Ending::Interrupted;
         loop {
             if interrupt::asked() && self.trainer.is_settled() {
@@ -164,6 +174,7 @@ impl Run {
                 return Ok(ending);
             };
             let event = event?;
+            watch(&self.trainer);
             if let Event::Done(reason) = event {
                 ending = Ending::Done(reason);
             }

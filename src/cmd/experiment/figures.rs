@@ -105,11 +105,13 @@ pub(super) fn ranked(seeds: &[ScienceReport]) -> String {
     let line = |what: &str, of: fn(&ScienceReport) -> &Ranked| {
         let part = |part: fn(&Ranked) -> f64| mean(seeds.iter().map(|seed| part(of(seed))));
         format!(
-            "  {} {what}: P(neuro) {:.3} on average, {:.3} the highest; p of the feature {:.3}\n",
+            "  {} {what}: P(neuro) {:.3} on average, {:.3} the highest; p of the feature {:.3}, \
+             {:.3} counting only what leaves text fluent\n",
             of(&seeds[0]).others,
             part(|ranked| ranked.mean),
             part(|ranked| ranked.highest),
             part(|ranked| ranked.p_value),
+            part(|ranked| ranked.p_value_fluent),
         )
     };
     line("other features at the same strength", |seed| &seed.effects.among_features)

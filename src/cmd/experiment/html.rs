@@ -27,18 +27,22 @@ pre{white-space:pre-wrap;border-left:3px solid var(--line);padding-left:1rem;ove
 pub(super) fn report(report: &Report) -> String {
     let parts = [
         heading(report),
-        bars(report),
+        bars(&report.bars, "seeds"),
         answers(report),
         controls(report),
         dose(report),
         rest(report),
     ];
+    page("Does one feature change a model's favourite science?", &parts.join("\n"))
+}
+
+/// A page that needs nothing else.
+pub(super) fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>Does one feature change a model's favourite science?</title>\n\
-         <style>{STYLE}</style>\n<body>\n{}</body></html>\n",
-        parts.join("\n")
+         <title>{}</title>\n<style>{STYLE}</style>\n<body>\n{body}</body></html>\n",
+        escaped(title)
     )
 }
 
@@ -60,7 +64,8 @@ fn heading(report: &Report) -> String {
     )
 }
 
-fn bars(report: &Report) -> String {
+/// What was missed and what was reached; `of` is what each figure is of, as in "seeds".
+pub(super) fn bars(bars: &[Bar], of: &str) -> String {
     let line = |bar: &Bar| {
         let class = if bar.reached { "" } else { " class=\"bad\"" };
         format!(
@@ -77,13 +82,13 @@ fn bars(report: &Report) -> String {
     };
     // Missed ones first.
     let list = |reached: bool| -> String {
-        report.bars.iter().filter(|bar| bar.reached == reached).map(line).collect()
+        bars.iter().filter(|bar| bar.reached == reached).map(line).collect()
     };
-    let missed = report.bars.iter().filter(|bar| !bar.reached).count();
+    let missed = bars.iter().filter(|bar| !bar.reached).count();
     format!(
         "<h2>What was missed, and what was reached</h2>\n<p>{missed} of {} missed.</p>\n<table><tr>\
-         <th>figure</th><th>mean</th><th>seeds</th><th>limit</th><th>reached in</th></tr>\n{}{}</table>\n",
-        report.bars.len(),
+         <th>figure</th><th>mean</th><th>{of}</th><th>limit</th><th>reached in</th></tr>\n{}{}</table>\n",
+        bars.len(),
         list(false),
         list(true)
     )
@@ -98,7 +103,12 @@ fn answers(report: &Report) -> String {
         "<h2>Which feature is held, and what is answered</h2>\n\
          <p class=\"soft\">A row for each feature, a column for each answer; exact probabilities, \
          over the six names, on questions that nothing was chosen by, in both languages.</p>\n{}\n",
-        svg::heat_map(&rows, &topics, &values)
+        svg::heat_map(
+            &rows,
+            &topics,
+            &values,
+            (1.0, "which feature is held, and what is answered")
+        )
     )
 }
 

@@ -12,10 +12,14 @@ fn text(x: f64, y: f64, anchor: &str, text: &str) -> String {
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>", escaped(text))
 }
 
-/// A matrix of probabilities, `rows` by `columns`.
-pub(super) fn heat_map(rows: &[&str], columns: &[&str], values: &[Vec<f64>]) -> String {
+/// A matrix, `rows` by `columns`; cells are as full as their values are from 0 to `most`.
+pub(super) fn heat_map(
+    rows: &[&str],
+    columns: &[&str],
+    values: &[Vec<f64>],
+    (most, label): (f64, &str),
+) -> String {
     let (left, top, width, height) = (110.0, 30.0, 92.0, 34.0);
-    let label = "which feature is held, and what is answered";
     let size = (left + width * columns.len() as f64, top + height * rows.len() as f64 + 6.0);
     let mut out = open(size.0, size.1, label);
     for (j, column) in columns.iter().enumerate() {
@@ -32,7 +36,7 @@ pub(super) fn heat_map(rows: &[&str], columns: &[&str], values: &[Vec<f64>]) -> 
                  class=\"cell\" fill-opacity=\"{:.3}\"/>",
                 width - 3.0,
                 height - 3.0,
-                0.06 + 0.84 * value
+                0.06 + 0.84 * (value / most).clamp(0.0, 1.0)
             );
             out += &text(x + width / 2.0, y + 21.0, "middle", &format!("{value:.2}"));
         }

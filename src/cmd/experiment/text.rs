@@ -31,7 +31,7 @@ pub(super) fn seed_line(report: &ScienceReport, elapsed: Duration) -> String {
 pub(super) fn report(report: &Report) -> String {
     let parts = [
         heading(report),
-        bars(report),
+        bars(&report.bars, "seeds"),
         matrix(report),
         detection(report),
         steering(report),
@@ -59,8 +59,9 @@ fn heading(report: &Report) -> String {
     )
 }
 
-fn bars(report: &Report) -> String {
-    let line = |bar: &&Bar| {
+/// What was missed and what was reached; `of` is what each figure is of, as in "seed".
+pub(super) fn bars(bars: &[Bar], of: &str) -> String {
+    let line = |bar: &Bar| {
         let sign = if bar.at_most { "≤" } else { "≥" };
         let range = figures::range(&bar.figures);
         format!(
@@ -73,13 +74,15 @@ fn bars(report: &Report) -> String {
         )
     };
     let list = |reached: bool| -> String {
-        report.bars.iter().filter(|bar| bar.reached == reached).map(|bar| line(&bar)).collect()
+        bars.iter().filter(|bar| bar.reached == reached).map(line).collect()
     };
     let [missed, reached] = [false, true].map(list);
-    let missed = if missed.is_empty() { "  nothing\n".to_owned() } else { missed };
+    let or_nothing = |list: String| if list.is_empty() { "  nothing\n".to_owned() } else { list };
     format!(
-        "Missed (mean, lowest to highest, what counts as reached, in how many seeds):\n{missed}\n\
-         Reached, in at least four seeds of five:\n{reached}"
+        "Missed (mean, lowest to highest, what counts as reached, in how many {of}):\n{}\n\
+         Reached, in at least four {of} of five:\n{}",
+        or_nothing(missed),
+        or_nothing(reached)
     )
 }
 

@@ -33,9 +33,8 @@ const LOOKED: usize = 1 << 19;
 /// Words that those of the concept are compared with, for each.
 const WORDS_ALIKE: usize = 2;
 
-/// Prompts taken out of the held-out text, and about how many bytes each has.
+/// Prompts taken out of the held-out text.
 const PROMPTS: usize = 6;
-const PROMPT_LEN: usize = 120;
 
 pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
     let Inside { loaded, compute, site, sae, facts } =
@@ -149,7 +148,7 @@ fn prompts(
         return args.prompt.iter().map(|prompt| standardize.apply(prompt).into_owned()).collect();
     }
     let held_out = TokenText::new(&loaded.file.model.tokenizer, &text.ids, held_out);
-    let found = pieces(held_out.text());
+    let found = crate::prompt::pieces(held_out.text(), PROMPTS);
     // After its own words the concept is likely anyway.
     let neutral: Vec<String> =
         found.iter().filter(|prompt| concept.count(prompt) == 0).cloned().collect();
@@ -159,20 +158,6 @@ fn prompts(
         // Too short to be cut: the model begins by itself.
         (true, true) => vec![String::new()],
     }
-}
-
-/// Evenly spread pieces of a text, each from the beginning of a word to the space before another.
-fn pieces(text: &str) -> Vec<String> {
-    let after_space = |from: usize| {
-        let from = text.floor_char_boundary(from);
-        text[from..].find(' ').map(|place| from + place + 1)
-    };
-    let piece = |number: usize| {
-        let begin = after_space(number * text.len() / (PROMPTS + 1))?;
-        let end = after_space(begin + PROMPT_LEN)?;
-        Some(text[begin..end].to_owned())
-    };
-    (1..=PROMPTS).filter_map(piece).collect()
 }
 
 fn measure(
@@ -195,22 +180,4 @@ fn others(args: &SaeSteerArgs, sae: &LoadedSae) -> Result<Vec<Handle>> {
     live.retain(|&other| other != args.feature);
     let numbers = drawn(live, args.random_features, args.seed);
     numbers.into_iter().map(|number| steering::feature(sae, number)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_end_before_a_word() {
-        let text = "uma duas três quatro cinco ".repeat(60);
-        let found = pieces(&text);
-        assert_eq!(found.len(), PROMPTS);
-        for piece in &found {
-            assert!(piece.ends_with(' ') && !piece.starts_with(' '), "{piece:?}");
-            assert!((PROMPT_LEN..PROMPT_LEN + 8).contains(&piece.len()), "{piece:?}");
-            assert!(text.contains(&format!(" {piece}")), "{piece:?}");
-        }
-        assert_eq!(pieces("sem fim"), Vec::<String>::new());
-    }
 }

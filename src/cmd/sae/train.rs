@@ -99,20 +99,10 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
 
 /// The settings, with the defaults for states of this size.
 fn config(args: &SaeTrainArgs, d_in: usize) -> SaeConfig {
-    let (expansion, k) = match d_in {
-        0..=128 => (16, 16),
-        129..=256 => (8, 24),
-        257..=512 => (8, 32),
-        _ => (4, 48),
-    };
-    let d_sae = args.features.unwrap_or(expansion * d_in);
-    let prefixes = if args.prefixes.is_empty() {
-        let mut prefixes = vec![(d_sae / 4).max(1), d_sae];
-        prefixes.dedup();
-        prefixes
-    } else {
-        args.prefixes.clone()
-    };
+    let fitting = SaeConfig::fitting(d_in, args.positions, args.seed);
+    let d_sae = args.features.unwrap_or(fitting.d_sae);
+    let prefixes =
+        if args.prefixes.is_empty() { SaeConfig::nested(d_sae) } else { args.prefixes.clone() };
     SaeConfig {
         architecture: match args.architecture {
             ArchitectureArg::Batchtopk => Architecture::BatchTopK,
@@ -120,7 +110,7 @@ fn config(args: &SaeTrainArgs, d_in: usize) -> SaeConfig {
             ArchitectureArg::L1 => Architecture::L1 { coefficient: args.l1_coefficient as f32 },
         },
         d_sae,
-        k: args.k.unwrap_or(k.min(d_sae)),
+        k: args.k.unwrap_or(fitting.k.min(d_sae)),
         prefixes,
         batch_size: args.batch_size,
         steps: args.positions.div_ceil(args.batch_size as u64),

@@ -1,4 +1,4 @@
-//! Experiments on what the features of a model are, with a truth that is known.
+//! Experiments on what the features of a model are and do.
 
 mod grammar;
 mod science_words;
@@ -10,8 +10,13 @@ mod fluency;
 mod grouping;
 mod science;
 mod bars;
+mod concepts;
 
 pub use bars::{Bar, bars};
+pub use concepts::{
+    ConceptReport, ConceptStage, ConceptsConfig, ConceptsLab, ConceptsReport, Did, Knows, Wanted,
+    concept_bars, concepts,
+};
 pub use grammar::{Document, Grammar, Language, Question, Topic, Words};
 pub use grouping::Grouping;
 pub use probe::Probe;

@@ -94,6 +94,41 @@ const AUX_COEFFICIENT: f32 = 1.0 / 32.0;
 const CUT_DECAY: f32 = 0.98;
 
 impl SaeConfig {
+    /// The recipe for states of so many values, over at least so many states.
+    ///
+    /// | values | features | of a state |
+    /// |---|---|---|
+    /// | up to 128 | 16 a value | 16 |
+    /// | up to 256 | 8 a value | 24 |
+    /// | up to 512 | 8 a value | 32 |
+    /// | more | 4 a value | 48 |
+    pub fn fitting(d_in: usize, positions: u64, seed: u64) -> Self {
+        let (expansion, k) = match d_in {
+            0..=128 => (16, 16),
+            129..=256 => (8, 24),
+            257..=512 => (8, 32),
+            _ => (4, 48),
+        };
+        let (d_sae, batch_size) = (expansion * d_in, 1024);
+        Self {
+            architecture: Architecture::BatchTopK,
+            d_sae,
+            k: k.min(d_sae),
+            prefixes: Self::nested(d_sae),
+            batch_size,
+            steps: positions.div_ceil(batch_size as u64),
+            learning_rate: None,
+            seed,
+        }
+    }
+
+    /// A quarter of the features, then all.
+    pub fn nested(d_sae: usize) -> Vec<usize> {
+        let mut prefixes = vec![(d_sae / 4).max(1), d_sae];
+        prefixes.dedup();
+        prefixes
+    }
+
     /// Checks the numbers against each other and the size of a state.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ type Figure = fn(&ScienceReport) -> f64;
 
 /// Name, whether less is better, limit, figure: first the gates, then what is claimed, then the
 /// controls.
-const BARS: [(&str, bool, f64, Figure); 20] = [
+const BARS: [(&str, bool, f64, Figure); 22] = [
     ("validation loss / entropy of the grammar", true, 1.05, |r| {
         r.gates.loss_nats / r.gates.entropy_nats
     }),
@@ -72,12 +72,16 @@ const BARS: [(&str, bool, f64, Figure); 20] = [
         r.effects.steered[0].extra_nats.unwrap_or(f64::NAN)
     }),
     ("answer stays in the question's language", false, 0.95, |r| r.effects.steered[0].in_language),
-    ("p among other features at the same strength", true, 0.02, |r| {
+    ("p among other features that leave text fluent", true, 0.02, |r| {
+        r.effects.among_features.p_value_fluent
+    }),
+    ("p among directions that leave text fluent", true, 0.02, |r| {
+        r.effects.among_directions.p_value_fluent
+    }),
+    ("p among other features, whatever they break", true, 0.02, |r| {
         r.effects.among_features.p_value
     }),
-    ("p among random directions of the same length", true, 0.02, |r| {
-        r.effects.among_directions.p_value
-    }),
+    ("p among directions, whatever they break", true, 0.02, |r| r.effects.among_directions.p_value),
     ("P(physics), turned down / unsteered", true, 0.99, |r| {
         r.effects.usual_answer_turned_down[1] / r.effects.usual_answer_turned_down[0]
     }),

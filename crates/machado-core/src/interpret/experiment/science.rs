@@ -150,6 +150,9 @@ pub struct Ranked {
     pub highest: f64,
     /// The probability of a figure like this by chance.
     pub p_value: f64,
+    /// The same of what leaves text fluent: whatever surprises the unsteered model more than a quarter
+    /// more counts as having done nothing, the feature too.
+    pub p_value_fluent: f64,
 }
 
 /// A question and what was answered.

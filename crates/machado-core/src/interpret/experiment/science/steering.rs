@@ -19,13 +19,16 @@ use crate::model::{Intervention, Reach};
 use crate::rng::{Purpose, Rng};
 
 /// Strengths to choose from.
-const STRENGTHS: [f32; 9] = [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0];
+const STRENGTHS: [f32; 12] = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0];
 
 /// Strengths at which the effect is shown.
 const DOSES: [f32; 13] = [-2.0, -1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0];
 
 /// How much more a chosen strength may surprise the unsteered model, as a share, on validation texts.
 const MOST_EXTRA: f64 = 0.20;
+
+/// How much more what is reported may surprise it, as a share, and still be text.
+const STILL_TEXT: f64 = 0.25;
 
 /// Text is broken where it surprises the unsteered model so much more.
 const BROKEN: f64 = 0.5;
@@ -203,7 +206,7 @@ pub(super) fn steer(
     let effects = Effects {
         usual_answer_turned_down: [unsteered[PHYSICS], usual],
         steered: compare(&mut bench, target, chosen, found)?,
-        among_features: among_features(&mut bench, sae, found, chosen, figure)?,
+        among_features: among_features(&mut bench, sae, found, (target, chosen), figure)?,
         among_directions: among_directions(&mut bench, found, target, chosen, figure)?,
         examples: examples(&mut bench, target, chosen)?,
         texts: texts(&mut bench, target, chosen)?,
@@ -285,7 +288,7 @@ fn among_features(
     bench: &mut Bench<'_>,
     sae: &Sae,
     found: &Features,
-    chosen: &TopicFeature,
+    (target, chosen): (&Way, &TopicFeature),
     figure: f64,
 ) -> Result<Ranked> {
     let mut others: Vec<usize> = (0..sae.d_sae())
@@ -298,7 +301,7 @@ fn among_features(
     others.truncate(bench.lab.config.controls);
     let handle = |other: &usize| Handle::feature(sae, *other, found.max_activations[*other]);
     let handles: Result<Vec<Handle>> = others.iter().map(handle).collect();
-    ranked(bench, handles?, chosen, figure)
+    ranked(bench, handles?, target, chosen, figure)
 }
 
 /// Directions by chance, each held as far from the mean state as the feature is from nothing.
@@ -316,32 +319,43 @@ fn among_directions(
         Handle::direction(&direction, &origin, target.handle.unit())
     };
     let handles: Result<Vec<Handle>> = (0..bench.lab.config.controls).map(handle).collect();
-    ranked(bench, handles?, chosen, figure)
+    ranked(bench, handles?, target, chosen, figure)
 }
 
+/// Ranks the feature among handles, each held at its strength: all of them, and those only that leave
+/// text fluent. What breaks the text answers anything.
 fn ranked(
     bench: &mut Bench<'_>,
     handles: Vec<Handle>,
+    target: &Way,
     chosen: &TopicFeature,
     figure: f64,
 ) -> Result<Ranked> {
     let mut figures = Vec::with_capacity(handles.len());
+    let mut fluent = Vec::with_capacity(handles.len());
     for handle in handles {
         let held = bench.hold(&Way::in_state(handle), chosen.strength);
-        figures.push(mean(&bench.test(&held)?).topics[NEUROSCIENCE]);
+        let other = mean(&bench.test(&held)?).topics[NEUROSCIENCE];
+        figures.push(other);
+        // Whoever does less need not be asked for a text.
+        let counts = other >= figure && bench.write(Texts::Test, &held)?.1 <= STILL_TEXT;
+        fluent.push(if counts { other } else { 0.0 });
     }
-    Ok(Ranked::of(figure, &figures))
+    let held = bench.hold(target, chosen.strength);
+    let is_fluent = bench.write(Texts::Test, &held)?.1 <= STILL_TEXT;
+    Ok(Ranked::of(if is_fluent { figure } else { 0.0 }, figure, &figures, &fluent))
 }
 
 impl Ranked {
-    /// A figure among those of others.
-    pub(super) fn of(figure: f64, others: &[f64]) -> Self {
+    /// A figure among those of others; `fluent` figures are 0 where the text broke.
+    pub(super) fn of(fluent_figure: f64, figure: f64, others: &[f64], fluent: &[f64]) -> Self {
         Self {
             figure,
             others: others.len(),
             mean: others.iter().sum::<f64>() / others.len().max(1) as f64,
             highest: others.iter().copied().fold(0.0, f64::max),
             p_value: rank_p_value(figure, others),
+            p_value_fluent: rank_p_value(fluent_figure, fluent),
         }
     }
 }
