@@ -154,6 +154,10 @@ pub struct SaeFindArgs {
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub prompts: usize,
 
+    /// Decides which blocks of text are drawn anew, to see how far figures would vary
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+
     /// Print JSON
     #[arg(long)]
     pub json: bool,

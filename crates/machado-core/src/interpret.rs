@@ -7,6 +7,7 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+mod bootstrap;
 mod candidates;
 mod causal;
 mod concept;
@@ -36,9 +37,10 @@ mod word_index;
 mod word_odds;
 mod words;
 
+pub use bootstrap::{Interval, Intervals, JUDGED_AT_LEAST};
 pub use candidates::RuledStates;
 pub use causal::Cause;
-pub use concept::{Concept, ConceptScores, Kind, Scored};
+pub use concept::{Concept, ConceptScores, FindConfig, Kind, LEAST_AUROC, Scored};
 pub use contrast::{BestUnit, Contrast};
 pub use coverage::{Coverage, Covered, coverage, mean_f1};
 pub use dose::{Control, ControlKind, Dose, DoseResponse, Rank, controls, drawn};

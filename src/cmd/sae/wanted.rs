@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use machado_core::ids::TokenIds;
-use machado_core::interpret::{Concept, Kind, TokenText};
+use machado_core::interpret::{Concept, JUDGED_AT_LEAST, Kind, TokenText};
 use machado_core::tokenizer::UnknownPolicy;
 use regex::{Regex, RegexBuilder};
 
@@ -18,6 +18,9 @@ use crate::say::say;
 
 /// Characters after a match that count as those of what follows it.
 const AFTER: usize = 40;
+
+/// Fewer tokens of an example are none: a sentence or so to choose by, and another one to judge on.
+const LEAST_OF_EXAMPLES: usize = 40;
 
 /// A pattern, and the matches of it in a text.
 pub(super) struct Matches {
@@ -153,12 +156,19 @@ pub(super) fn of_examples(inside: &Inside, pos: &Path, neg: &Path) -> Result<(To
     let (mut kinds, mut study, mut test) = (Vec::new(), Vec::new(), Vec::new());
     for (path, kind) in [(pos, Kind::Chosen), (neg, Kind::Negative)] {
         let text = KnownText::read(&inside.loaded, &[path.to_owned()], UnknownPolicy::Skip)?;
-        if text.ids.len() < 2 {
+        let (name, tokens) = (path.display(), text.ids.len());
+        if tokens < LEAST_OF_EXAMPLES {
             bail!(
-                "{} has too little text that the model knows: {} tokens",
-                path.display(),
-                text.ids.len()
+                "{name} has only {tokens} tokens that the model knows, of which half choose and half \
+                 judge\nhint: give at least {LEAST_OF_EXAMPLES}, better some thousands"
             );
+        }
+        if tokens < 2 * JUDGED_AT_LEAST {
+            say(&format!(
+                "warning: {name} has only {tokens} tokens; of fewer than {} one cannot tell what is \
+                 found from chance",
+                2 * JUDGED_AT_LEAST
+            ));
         }
         let (from, size) = (ids.len(), text.ids.len());
         text.ids.for_each(0..size, |id| ids.push(id));
