@@ -126,7 +126,7 @@ pub struct SaeFindArgs {
     #[arg(long, value_name = "FILE", group = "concept")]
     pub words_file: Option<PathBuf>,
 
-    /// A regular expression for what belongs to the concept
+    /// A regular expression for what belongs to the concept, in any case
     #[arg(long, value_name = "REGEX", group = "concept")]
     pub regex: Option<String>,
 

@@ -16,6 +16,7 @@ mod coverage;
 mod dose;
 mod effect;
 pub mod experiment;
+mod forms;
 mod groups;
 mod harvest;
 mod measure;
@@ -45,6 +46,7 @@ pub use contrast::{BestUnit, Contrast};
 pub use coverage::{Coverage, Covered, coverage, mean_f1};
 pub use dose::{Control, ControlKind, Dose, DoseResponse, Rank, controls, drawn};
 pub use effect::{Effect, Exact, Place, Sampled, Trial, TrialConfig};
+pub use forms::Forms;
 pub use groups::{Agreement, Groups, GroupsConfig, neighbours};
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
@@ -65,6 +67,4 @@ pub use survey::{
 pub use token_text::TokenText;
 pub use train_on_text::Reading;
 pub use word_index::{NO_WORD, Words};
-pub use words::{
-    WordCounts, WordShare, distinct_2, longest_repeat, word_ranges, word_shares, words,
-};
+pub use words::{WordCounts, distinct_2, longest_repeat, word_ranges, words};

@@ -1,7 +1,9 @@
 //! What the features that know a concept do: exact, without drawing any text.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
-use machado_core::interpret::{Cause, Concept, ConceptScores, Handle, Kind};
+use machado_core::interpret::{Cause, Concept, ConceptScores, Handle, Kind, WordCounts};
 use machado_core::tokenizer::{TokenizerKind, UnknownPolicy};
 
 use super::super::inside::{Inside, InsideText};
@@ -32,12 +34,14 @@ pub(super) fn effects(
     scores: &ConceptScores,
 ) -> Result<Vec<Option<f64>>> {
     let prompts = prompts(args.prompts, inside, text, concept);
-    let chosen: Vec<&(String, u64)> = matches.texts.iter().take(WORDS).collect();
+    // As the text writes them: a model that knows capitals never says a name in small letters.
+    let chosen: Vec<(&str, u64)> =
+        matches.forms.iter().take(WORDS).flat_map(|forms| forms.usual()).collect();
     let controls = controls(text, matches, &chosen);
     let encode = |words: Vec<&str>| -> Result<Vec<Vec<u32>>> {
         words.into_iter().map(|word| encode(inside, word)).collect()
     };
-    let words = encode(chosen.iter().map(|(word, _)| &word[..]).collect())?;
+    let words = encode(chosen.iter().map(|(word, _)| *word).collect())?;
     let controls = encode(controls.iter().map(|word| &word[..]).collect())?;
     if prompts.is_empty() || words.is_empty() || controls.is_empty() {
         if args.prompts > 0 {
@@ -120,21 +124,21 @@ fn prompts_of(
 }
 
 /// For each word another one of the text, as long and as frequent as can be.
-fn controls(text: &InsideText, matches: &Matches, words: &[&(String, u64)]) -> Vec<String> {
-    let all = &text.labels.words;
-    let mut taken: Vec<&str> = matches.texts.iter().map(|(word, _)| &word[..]).collect();
+fn controls(text: &InsideText, matches: &Matches, words: &[(&str, u64)]) -> Vec<String> {
+    let all = WordCounts::of(text.text.text());
+    let of_concept: HashSet<&str> = matches.texts.iter().map(|(word, _)| &word[..]).collect();
+    let mut free = all.by_count();
+    free.retain(|(word, _)| !of_concept.contains(&word.to_lowercase()[..]));
     let mut controls = Vec::new();
     for (word, count) in words {
         let length = word.chars().count();
-        let far = |i: usize| {
-            let longer = all.names[i].chars().count().abs_diff(length) as f64;
-            2.0 * longer + (all.counts[i] as f64 / *count as f64).ln().abs()
+        let far = |(other, other_count): &(&str, u64)| {
+            let longer = other.chars().count().abs_diff(length) as f64;
+            2.0 * longer + (*other_count as f64 / *count as f64).ln().abs()
         };
-        let free = (0..all.names.len()).filter(|&i| !taken.contains(&&all.names[i][..]));
-        let best = free.map(|i| (i, far(i))).min_by(|a, b| a.1.total_cmp(&b.1));
-        if let Some((best, _)) = best {
-            taken.push(&all.names[best]);
-            controls.push(all.names[best].clone());
+        let places = free.iter().enumerate().map(|(place, other)| (place, far(other)));
+        if let Some((place, _)) = places.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            controls.push(free.remove(place).0.to_owned());
         }
     }
     controls
