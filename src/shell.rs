@@ -17,6 +17,11 @@ pub fn quoted_path(path: &str) -> String {
     if path.starts_with('-') { quoted(&format!("./{path}")) } else { quoted(path) }
 }
 
+/// How the user called this program.
+pub fn program() -> String {
+    quoted_path(&std::env::args().next().unwrap_or_else(|| "machado".into()))
+}
+
 /// The arguments of a command that takes a text and flags; a text may begin like a flag.
 pub fn with_text(flags: &str, text: &str) -> String {
     let quoted = quoted(text);

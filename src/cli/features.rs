@@ -126,7 +126,7 @@ pub struct SaeFindArgs {
     #[arg(long, value_name = "FILE", group = "concept")]
     pub words_file: Option<PathBuf>,
 
-    /// A regular expression for what belongs to the concept
+    /// A regular expression for what belongs to the concept, in any case
     #[arg(long, value_name = "REGEX", group = "concept")]
     pub regex: Option<String>,
 
@@ -153,6 +153,10 @@ pub struct SaeFindArgs {
     /// Pieces of the text before which words are made likelier, to see what a feature does
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub prompts: usize,
+
+    /// Decides which blocks of text are drawn anew, to see how far figures would vary
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
 
     /// Print JSON
     #[arg(long)]

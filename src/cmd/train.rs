@@ -217,7 +217,7 @@ impl Run {
         if self.reporter.is_silent() {
             return Ok(());
         }
-        let (program, folder) = (program_name(), self.folder.path().display().to_string());
+        let (program, folder) = (shell::program(), self.folder.path().display().to_string());
         let progress = self.trainer.progress();
         let time = Duration::try_from_secs_f64(self.seconds()).unwrap_or(Duration::MAX);
         let (time, steps) = (number::duration(time), number::grouped(progress.step));
@@ -268,9 +268,4 @@ fn longer(config: &RunConfig, reason: DoneReason) -> String {
         DoneReason::Minutes => format!("--minutes {}", 2.0 * training.minutes.unwrap_or(1.0)),
         DoneReason::Patience => format!("--patience {}", doubled(training.patience)),
     }
-}
-
-/// How the user called this program, for commands to copy.
-fn program_name() -> String {
-    shell::quoted_path(&std::env::args().next().unwrap_or_else(|| "machado".into()))
 }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::harness::Place;
+use crate::harness::{Place, TINY};
 
 /// A place with a run and an autoencoder of few features.
 fn place() -> Place {
@@ -100,28 +100,105 @@ fn a_feature_is_shown_with_contexts_words_tokens_and_neighbours() {
     assert!(html.contains(&format!("feature {feature}")) && !html.contains("http"));
 }
 
+/// A place with a run half of whose text judges, and an autoencoder.
+fn judged_place() -> Place {
+    let place = Place::new();
+    place.write("text.txt", crate::harness::text().repeat(3));
+    let train = ["train", "text.txt", "--out", "run", "--split", "0.6:0.4"];
+    place.machado(&train).args(TINY).assert().success();
+    let args = "sae train run --features 32 --k 4 --positions 20000 --batch-size 256";
+    place.stdout(&args.split(' ').collect::<Vec<_>>());
+    place
+}
+
 #[test]
 fn words_are_found_and_judged_on_what_did_not_choose() {
-    let place = place();
+    let place = judged_place();
     let args = ["sae", "find", "run", "--words", "azul,céu,noite,cor", "--prompts", "4"];
     let json = place.json(&[&args[..], &["--json"]].concat());
     let matches = json["matches"].as_array().unwrap();
     assert_eq!(matches.len(), 4);
     assert_eq!(matches.iter().filter(|one| one["held_out"] == true).count(), 2);
-    assert!(json["tested"]["positives"].as_u64().unwrap() > 0);
+    let tested = &json["tested"];
+    assert!(tested["positives"].as_u64().unwrap() > 0);
+    // Blocks of 50 tokens, as many as there is room for.
+    assert_eq!(tested["blocks"], tested["tokens"].as_u64().unwrap() / 50);
+    assert!(tested["blocks_with_concept"].as_u64() <= tested["blocks"].as_u64());
     let study: Vec<f64> =
         features(&json).iter().map(|f| f["study"]["auroc"].as_f64().unwrap()).collect();
     assert!(study.len() == 20 && study.is_sorted_by(|a, b| a >= b), "{study:?}");
     assert!(study[0] > 0.6, "{study:?}");
+    for feature in features(&json) {
+        for key in ["auroc", "f1"] {
+            let figure = feature["test"][key].as_f64().unwrap();
+            let [low, high] = [0, 1].map(|end| feature["test_intervals"][key][end].as_f64());
+            assert!(low <= Some(figure + 1e-9) && Some(figure - 1e-9) <= high, "{feature}");
+        }
+    }
     let first = &features(&json)[0];
     assert!(first["test"]["auroc"].is_number() && first["held_out_words_auroc"].is_number());
     assert!(first["effect_nats"].is_number(), "{first}");
     assert!(json["unit"]["test"]["auroc"].is_number());
     assert!(json["mean_difference"]["test"]["auroc"].as_f64().unwrap() > 0.6);
     let text = place.stdout(&args);
-    let best = json["best"].to_string();
-    assert!(text.contains(&format!("next: machado sae show {best} run\n")), "{text}");
+    let best = features(&json).iter().find(|feature| feature["feature"] == json["best"]).unwrap();
+    assert_eq!(best["found"], true);
+    let (program, number) = (crate::harness::program().display(), &json["best"]);
+    for next in [
+        format!("\n  {program} sae show {number} run\n"),
+        format!("\n  {program} generate --model run --steer {number}:0.5\n"),
+    ] {
+        assert!(text.ends_with(&next) || text.contains(&next), "no {next} in {text}");
+    }
     assert!(text.contains("the best single unit") && text.contains("mean difference"), "{text}");
+    // The order is that of a column which is shown.
+    let row = text.lines().skip_while(|line| !line.starts_with("feature ")).nth(1).unwrap();
+    let shown: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(shown[..2], [first["feature"].to_string(), format!("{:.3}", study[0])], "{text}");
+    // The seed decides the intervals and nothing else.
+    let again = place.json(&[&args[..], &["--json", "--seed", "7"]].concat());
+    assert_eq!(features(&again)[0]["test"], first["test"]);
+    assert_ne!(features(&again)[0]["test_intervals"], first["test_intervals"]);
+}
+
+#[test]
+fn where_nothing_is_found_no_feature_is_proposed() {
+    let place = judged_place();
+    // Each ninety-seventh character, whichever it is.
+    let args = ["sae", "find", "run", "--regex", "(?s)(?:.{97})", "--label", "end"];
+    let json = place.json(&[&args[..], &["--json"]].concat());
+    assert_eq!(json["best"], Value::Null, "{json}");
+    assert!(features(&json).iter().all(|feature| feature["found"] == false));
+    let text = place.stdout(&args);
+    assert!(text.contains("\nnothing found: the best AUROC is 0."), "{text}");
+    assert!(!text.contains("--steer") && !text.contains("next:"), "{text}");
+}
+
+#[test]
+fn few_words_and_lines_are_warned_of() {
+    let place = judged_place();
+    let text = place.stdout(&["sae", "find", "run", "--regex", "^A cor", "--prompts", "0"]);
+    assert!(text.contains("warning: only 6 tokens of the concept chose"), "{text}");
+    assert!(text.contains("note: of a single word one cannot tell"), "{text}");
+    assert!(text.contains("nothing can be judged") && !text.contains("next:"), "{text}");
+    place.write("short.txt", "o mar também");
+    place.write("some.txt", "o mar também; ".repeat(9));
+    let find = |pos, neg| ["sae", "find", "run", "--pos", pos, "--neg", neg];
+    place.fails(
+        &find("some.txt", "short.txt"),
+        1,
+        &["short.txt has only 12 tokens", "half choose and half judge", "hint: "],
+    );
+    let output = place.machado(&find("some.txt", "text.txt")).assert().success();
+    let output = output.get_output().clone();
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        warned.contains("warning: some.txt has only 126 tokens; of fewer than 500"),
+        "{warned}"
+    );
+    assert!(!warned.contains("text.txt"), "{warned}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("nothing found: the concept is in too few blocks"), "{shown}");
 }
 
 #[test]

@@ -271,6 +271,78 @@ fn the_table_of_a_feature_names_where_text_breaks() {
 }
 
 #[test]
+fn broken_text_has_no_score_and_few_words_beside_are_warned_of() {
+    let (place, _) = with_sae();
+    // Holding what is hardly ever active at next to nothing changes next to nothing.
+    let active = &config(&place)["metadata"]["machado"]["active_positions"];
+    let active: Vec<u64> = active.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+    let number = (0..24).filter(|&i| active[i] > 0).min_by_key(|&i| active[i]).unwrap().to_string();
+    let small = ["--samples", "6", "--tokens", "40", "--random-features", "3"];
+    let steer = ["sae", "steer", &number[..], "run", "--strengths", "0.001,400", "--words"];
+    let with = |word, more: &[&str]| place.stdout(&[&steer[..], &[word], &small, more].concat());
+    let shown = with("azul", &["--html", "page.html"]);
+    let row = |name: &str| -> Vec<&str> {
+        let line = shown.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name} in {shown}")).split_whitespace().collect()
+    };
+    assert_eq!(row("400 ")[..5], ["400", "broken", "–", "–", "–"], "{shown}");
+    assert!(row("0.001 ")[1].starts_with(['+', '-']), "{shown}");
+    let json: Value = serde_json::from_str(&with("azul", &["--json"])).unwrap();
+    assert_eq!(json["doses"][1]["broken"], true);
+    assert!(
+        json["controls"].as_array().unwrap().iter().all(|control| control["broken"].is_boolean())
+    );
+    // The chart of the score has one dot less than that of the surprise.
+    let page = place.text("page.html");
+    let hollow = |chart: &str| {
+        let chart = page.split("<figure>").find(|figure| figure.contains(chart)).unwrap();
+        chart.matches("class=\"broken\"").count()
+    };
+    assert_eq!((hollow(">Score<"), hollow(">Surprise<")), (0, 1));
+    // The text has three other words as long as "azul", and three as long as "noite".
+    assert!(shown.contains("\nwarning   only 3 words are like those of the concept"), "{shown}");
+    assert_eq!(json["control_words"].as_array().unwrap().len(), 3);
+    let many = with("azul,noite", &[]);
+    assert!(!many.contains("warning"), "{many}");
+}
+
+#[test]
+fn words_are_matched_in_any_case_and_scored_as_the_text_writes_them() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let train = ["train", "text.txt", "--out", "run", "--standardize", "none"];
+    place.machado(&train).args(TINY).assert().success();
+    let sizes = ["--features", "24", "--k", "4", "--positions", "20000", "--batch-size", "256"];
+    place.machado(&["sae", "train", "run"]).args(sizes).assert().success();
+    let strongest = strongest(&place);
+    let number = strongest.iter().position(|&strongest| strongest > 0.0).unwrap().to_string();
+    let small = ["--samples", "2", "--tokens", "20", "--random-features", "0", "--strengths", "1"];
+    let steer = |more: &[&str]| {
+        place.json(&[&["sae", "steer", &number, "run", "--json"], &small[..], more].concat())
+    };
+    let find = |more: &[&str]| {
+        place.json(&[&["sae", "find", "run", "--prompts", "0", "--json"], more].concat())
+    };
+    // The text has "A cor" but no "a cor", and "céu" but no "Céu".
+    let is_no_word = |c: char| !c.is_alphanumeric();
+    let count = text().split(is_no_word).filter(|&word| word == "A").count();
+    for words in ["a,céu", "A,CÉU"] {
+        let steered = steer(&["--words", words]);
+        let [a, sky] = [0, 1].map(|place| &steered["words"][place]);
+        assert_eq!((&a["word"], &a["forms"]), (&"a".into(), &serde_json::json!(["A"])));
+        assert_eq!((&sky["word"], &sky["forms"]), (&"céu".into(), &serde_json::json!(["céu"])));
+        let found = find(&["--words", words]);
+        assert_eq!(found["matches"][1]["text"], "a");
+        assert_eq!((&found["matches"][1]["count"], &a["count"]), (&count.into(), &count.into()));
+    }
+    for regex in ["\\bCÉU\\b", "(?i)céu"] {
+        assert_eq!(steer(&["--regex", regex])["words"][0]["forms"][0], "céu");
+    }
+    assert_eq!(find(&["--regex", "CÉU"])["matches"][0]["text"], "céu");
+    place.fails(&["sae", "find", "run", "--regex", "(?-i)CÉU"], 1, &["nothing of the concept"]);
+}
+
+#[test]
 fn a_report_that_cannot_be_made() {
     let (place, feature) = with_sae();
     let number = feature.to_string();
@@ -279,7 +351,7 @@ fn a_report_that_cannot_be_made() {
     };
     fails(&["--words", "o mar"], 2, &["\"o mar\" is not a single word", "hint:"]);
     fails(&["--words", "xyz"], 1, &["xyz is nowhere in the text"]);
-    fails(&["--regex", "(mar"], 2, &["--regex (mar is no regular expression"]);
+    fails(&["--regex", "(mar"], 2, &["--regex \"(mar\" is no regular expression", "unclosed"]);
     fails(&["--regex", "m*"], 2, &["matches nothing at all too"]);
     fails(&["--regex", "xyz"], 1, &["no word of the text matches --regex xyz", "hint:"]);
     fails(&["--words", "mar", "--regex", "mar"], 2, &["cannot be used with"]);

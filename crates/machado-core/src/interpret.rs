@@ -7,6 +7,7 @@
 //! A [`Sae`] writes each state as a sum of few *features*, directions that mean something more
 //! often than single units do. The words are SAELens': `d_in`, `d_sae`, `w_enc`, `l0`.
 
+mod bootstrap;
 mod candidates;
 mod causal;
 mod concept;
@@ -15,6 +16,7 @@ mod coverage;
 mod dose;
 mod effect;
 pub mod experiment;
+mod forms;
 mod groups;
 mod harvest;
 mod measure;
@@ -36,13 +38,15 @@ mod word_index;
 mod word_odds;
 mod words;
 
+pub use bootstrap::{Interval, Intervals, JUDGED_AT_LEAST};
 pub use candidates::RuledStates;
 pub use causal::Cause;
-pub use concept::{Concept, ConceptScores, Kind, Scored};
+pub use concept::{Concept, ConceptScores, FindConfig, Kind, LEAST_AUROC, Scored};
 pub use contrast::{BestUnit, Contrast};
 pub use coverage::{Coverage, Covered, coverage, mean_f1};
 pub use dose::{Control, ControlKind, Dose, DoseResponse, Rank, controls, drawn};
 pub use effect::{Effect, Exact, Place, Sampled, Trial, TrialConfig};
+pub use forms::Forms;
 pub use groups::{Agreement, Groups, GroupsConfig, neighbours};
 pub use harvest::{Harvest, Moments};
 pub use measure::{SaeMeasure, SaeMeter};
@@ -63,6 +67,4 @@ pub use survey::{
 pub use token_text::TokenText;
 pub use train_on_text::Reading;
 pub use word_index::{NO_WORD, Words};
-pub use words::{
-    WordCounts, WordShare, distinct_2, longest_repeat, word_ranges, word_shares, words,
-};
+pub use words::{WordCounts, distinct_2, longest_repeat, word_ranges, words};

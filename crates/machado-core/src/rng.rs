@@ -44,6 +44,8 @@ pub enum Purpose {
     Grammar = 15,
     /// Random directions and features of an experiment's controls.
     Control = 16,
+    /// Texts drawn anew, block by block; the index is the number of the draw.
+    Bootstrap = 17,
 }
 
 /// A PCG-64 generator. Its sequence is fixed for all versions of the program.

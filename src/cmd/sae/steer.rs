@@ -10,8 +10,8 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use machado_core::interpret::{
-    Contrast, DoseResponse, Handle, Place, Rank, Reading, TokenText, Trial, TrialConfig,
-    WordCounts, controls, drawn,
+    Contrast, DoseResponse, Handle, Place, Rank, Reading, SurveyConfig, TokenLabels, TokenText,
+    Trial, TrialConfig, WordCounts, WordLift, controls, drawn,
 };
 use machado_core::model::Site;
 use machado_core::tokenizer::UnknownPolicy;
@@ -30,8 +30,9 @@ use crate::{files, steering};
 /// once in ten thousand.
 const LOOKED: usize = 1 << 19;
 
-/// Words that those of the concept are compared with, for each.
+/// Words that those of the concept are compared with: so many for each, and so many in all at least.
 const WORDS_ALIKE: usize = 2;
+const CONTROL_WORDS: usize = 10;
 
 /// Prompts taken out of the held-out text.
 const PROMPTS: usize = 6;
@@ -48,22 +49,25 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
     let looked = study.start..study.end.min(study.start + LOOKED);
     let tokens = TokenText::new(&model.tokenizer, &text.ids, looked.clone());
     let reading = Reading { model, compute: &compute, site: &place.site, ids: &text.ids };
-    let counts = vocabulary(&loaded, &text);
-    let on = || strengths(&reading, looked.clone(), &handle);
-    let concept = Concept::new(args, loaded.standardize(), &counts, &tokens, on)?;
+    let whole = TokenText::new(&model.tokenizer, &text.ids, 0..text.ids.len());
+    let counts = WordCounts::of(whole.text());
+    let on = || words_of(&reading, &sae, args.feature, &whole, looked.clone());
+    let concept = Concept::new(args, loaded.standardize(), &counts, on)?;
     let ranges = concept.find(tokens.text());
     let contrast = Contrast::of(&reading, looked, &tokens.labels(&ranges)).with_context(|| {
         format!("{} is nowhere in the text that the model learnt from, or everywhere\nhint: look for something else \
              with --words or --regex, or give a text that has it with --text", concept.describe())
     })?;
     let prompts = prompts(args, &loaded, &text, held_out.clone(), &concept);
-    let control_words = counts.alike(&concept.words, WORDS_ALIKE, |word| concept.count(word) > 0);
+    let words = concept.as_written();
+    let each = WORDS_ALIKE.max(CONTROL_WORDS.div_ceil(words.len()));
+    let control_words = counts.alike(&words, each, |word| concept.count(word) > 0);
     let count = |text: &str| concept.count(text);
     let trial = Trial::new(TrialConfig {
         model,
         compute: &compute,
         prompts: &prompts,
-        words: &concept.words,
+        words: &words,
         control_words: &control_words,
         count: &count,
         vocabulary: &counts,
@@ -90,7 +94,6 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
         place: &place,
         concept: &concept,
         control_words: &control_words,
-        counts: &counts,
         positions: contrast.positions()[1],
         prompts: &prompts,
         response: &response,
@@ -120,18 +123,19 @@ fn place(args: &SaeSteerArgs, site: Site) -> Result<Place> {
     Ok(Place { site, reach, in_box: args.in_box })
 }
 
-/// How strong the feature is after each token of a range.
-fn strengths(reading: &Reading<'_>, range: Range<usize>, handle: &Handle) -> Result<Vec<f32>> {
-    let mut strengths = vec![0.0; range.len()];
-    let first = range.start;
-    reading.for_each(range, |place, state| strengths[place - first] = handle.measure(state))?;
-    Ok(strengths)
-}
-
-/// The words of the whole text: those that are right.
-fn vocabulary(loaded: &LoadedModel, text: &KnownText) -> WordCounts {
-    let all = TokenText::new(&loaded.file.model.tokenizer, &text.ids, 0..text.ids.len());
-    WordCounts::of(all.text())
+/// The words on which a feature is strongest in a range of the text.
+fn words_of(
+    reading: &Reading<'_>,
+    loaded: &LoadedSae,
+    feature: usize,
+    whole: &TokenText,
+    range: Range<usize>,
+) -> Result<Vec<WordLift>> {
+    let labels = TokenLabels::of(whole);
+    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0 };
+    let (sae, maxima) = (&loaded.sae, &loaded.facts.max_activations);
+    let surveys = reading.survey(sae, maxima, &[feature], &labels, config, range)?;
+    Ok(surveys.into_iter().flat_map(|survey| survey.words).collect())
 }
 
 /// The prompts that were given, or pieces of the held-out text that end before a word, as the

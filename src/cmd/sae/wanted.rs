@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use machado_core::ids::TokenIds;
-use machado_core::interpret::{Concept, Kind, TokenText};
+use machado_core::interpret::{Concept, Forms, JUDGED_AT_LEAST, Kind, TokenText};
 use machado_core::tokenizer::UnknownPolicy;
 use regex::{Regex, RegexBuilder};
 
@@ -19,27 +19,23 @@ use crate::say::say;
 /// Characters after a match that count as those of what follows it.
 const AFTER: usize = 40;
 
+/// Fewer tokens of an example are none: a sentence or so to choose by, and another one to judge on.
+const LEAST_OF_EXAMPLES: usize = 40;
+
 /// A pattern, and the matches of it in a text.
 pub(super) struct Matches {
     /// Where each match is, in bytes, and which of `texts` it is.
     places: Vec<(Range<usize>, usize)>,
     /// The different matches in lower case and how often each comes, the most frequent first.
     pub texts: Vec<(String, u64)>,
+    /// How each of them is written.
+    pub forms: Vec<Forms>,
 }
 
 /// The pattern that the flags name.
 pub(super) fn pattern(args: &SaeFindArgs, inside: &Inside) -> Result<Option<(Regex, Vec<String>)>> {
     if let Some(regex) = &args.regex {
-        // A model that reads all in lower case has no capitals for a pattern to find.
-        let folds_case = inside.loaded.standardize().apply("A") != "A";
-        let built = RegexBuilder::new(regex).case_insensitive(folds_case).build();
-        let regex = built.map_err(|error| {
-            // The library points at the place on lines of its own; the last one says what is wrong.
-            let problem = error.to_string();
-            let problem = problem.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            UsageError(format!("--regex {regex:?}: {problem}"))
-        })?;
-        return Ok(Some((regex, Vec::new())));
+        return Ok(Some((compiled(regex)?, Vec::new())));
     }
     let words = match &args.words_file {
         Some(path) => words_of_file(path)?,
@@ -61,6 +57,18 @@ pub(super) fn pattern(args: &SaeFindArgs, inside: &Inside) -> Result<Option<(Reg
     Ok(Some((regex, words)))
 }
 
+/// The pattern of `--regex`, which finds capitals and small letters alike unless it says `(?-i)`.
+pub(super) fn compiled(regex: &str) -> Result<Regex> {
+    let built = RegexBuilder::new(regex).case_insensitive(true).build();
+    let built = built.map_err(|error| {
+        // The library points at the place on lines of its own; the last one says what is wrong.
+        let problem = error.to_string();
+        let problem = problem.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        UsageError(format!("--regex {regex:?} is no regular expression: {problem}"))
+    });
+    Ok(built?)
+}
+
 fn words_of_file(path: &Path) -> Result<Vec<String>> {
     let text = files::read_text(path)?;
     Ok(text.lines().map(str::to_owned).collect())
@@ -78,13 +86,13 @@ impl Matches {
     /// Those in a text.
     pub fn of(regex: &Regex, words: &[String], text: &str) -> Result<Self> {
         let mut numbers: HashMap<String, usize> = HashMap::new();
-        let (mut found, mut counts) = (Vec::new(), Vec::new());
+        let (mut found, mut all) = (Vec::new(), Vec::<Forms>::new());
         for place in regex.find_iter(text).filter(|place| !place.is_empty()) {
             let number = *numbers.entry(place.as_str().to_lowercase()).or_insert_with(|| {
-                counts.push(0u64);
-                counts.len() - 1
+                all.push(Forms::default());
+                all.len() - 1
             });
-            counts[number] += 1;
+            all[number].add(place.as_str(), 1);
             found.push((place.range(), number));
         }
         if found.is_empty() {
@@ -98,13 +106,15 @@ impl Matches {
         if !missing.is_empty() {
             say(&format!("warning: not in the text: {}", missing.join(", ")));
         }
-        let mut order: Vec<(String, usize)> = numbers.into_iter().collect();
-        order.sort_by(|a, b| counts[b.1].cmp(&counts[a.1]).then_with(|| a.0.cmp(&b.0)));
+        let mut order: Vec<(String, usize, u64)> =
+            numbers.into_iter().map(|(text, number)| (text, number, all[number].count())).collect();
+        order.sort_by(|a, b| b.2.cmp(&a.2).then_with(|| a.0.cmp(&b.0)));
         let mut rank = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(place, (_, number))| rank[*number] = place);
+        order.iter().enumerate().for_each(|(place, (_, number, _))| rank[*number] = place);
         let places = found.into_iter().map(|(range, number)| (range, rank[number])).collect();
-        let texts = order.into_iter().map(|(text, number)| (text, counts[number])).collect();
-        Ok(Self { places, texts })
+        let forms = order.iter().map(|(_, number, _)| std::mem::take(&mut all[*number])).collect();
+        let texts = order.into_iter().map(|(text, _, count)| (text, count)).collect();
+        Ok(Self { places, texts, forms })
     }
 
     /// Every second of the different matches, the most frequent first, is held out of the choice.
@@ -153,12 +163,19 @@ pub(super) fn of_examples(inside: &Inside, pos: &Path, neg: &Path) -> Result<(To
     let (mut kinds, mut study, mut test) = (Vec::new(), Vec::new(), Vec::new());
     for (path, kind) in [(pos, Kind::Chosen), (neg, Kind::Negative)] {
         let text = KnownText::read(&inside.loaded, &[path.to_owned()], UnknownPolicy::Skip)?;
-        if text.ids.len() < 2 {
+        let (name, tokens) = (path.display(), text.ids.len());
+        if tokens < LEAST_OF_EXAMPLES {
             bail!(
-                "{} has too little text that the model knows: {} tokens",
-                path.display(),
-                text.ids.len()
+                "{name} has only {tokens} tokens that the model knows, of which half choose and half \
+                 judge\nhint: give at least {LEAST_OF_EXAMPLES}, better some thousands"
             );
+        }
+        if tokens < 2 * JUDGED_AT_LEAST {
+            say(&format!(
+                "warning: {name} has only {tokens} tokens; of fewer than {} one cannot tell what is \
+                 found from chance",
+                2 * JUDGED_AT_LEAST
+            ));
         }
         let (from, size) = (ids.len(), text.ids.len());
         text.ids.for_each(0..size, |id| ids.push(id));

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::bootstrap::{Blocks, Intervals, Standing};
 use super::sae::{Active, Sae, dot};
 use super::stats::Separation;
 use super::train_on_text::Reading;
@@ -17,6 +18,10 @@ const BINS: usize = 128;
 
 /// States encoded at a time.
 const ROWS: usize = 256;
+
+/// A score with a lower AUROC does not know a concept: at three of ten places of it, or more, it is
+/// weaker than elsewhere, so that most of what it says is something else.
+pub const LEAST_AUROC: f64 = 0.7;
 
 /// What a position is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +46,15 @@ pub struct Concept {
     pub test: Vec<Range<usize>>,
 }
 
+/// How features are chosen and judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FindConfig {
+    /// How many are judged.
+    pub top: usize,
+    /// Decides which blocks of text are drawn for the intervals.
+    pub seed: u64,
+}
+
 /// How well one score knows the concept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scored {
@@ -50,10 +64,22 @@ pub struct Scored {
     pub study: Separation,
     /// On the other parts, exact, of all positions of the concept. `None` if there are none.
     pub test: Option<Separation>,
+    /// How far the figures of the other parts would vary in other text, over blocks of it. `None` if
+    /// the concept is in too few of them.
+    pub intervals: Option<Intervals>,
     /// The AUROC of what was held out of the choice, on all parts. `None` if there is nothing.
     pub held_out_auroc: Option<f64>,
     /// A low score means the concept.
     pub is_below: bool,
+}
+
+impl Scored {
+    /// Whether it knows the concept, by the parts that did not choose: an AUROC of at least
+    /// [`LEAST_AUROC`], and of more than chance wherever its interval ends.
+    pub fn is_found(&self) -> bool {
+        let is_high = self.test.is_some_and(|test| test.auroc >= LEAST_AUROC);
+        is_high && self.intervals.is_some_and(|intervals| intervals.auroc.low > 0.5)
+    }
 }
 
 /// The features that know a concept best, and what to compare them with.
@@ -72,6 +98,8 @@ pub struct ConceptScores {
     pub chosen: u64,
     /// Positions of the concept to judge on, and all there.
     pub tested: [u64; 2],
+    /// Blocks of text with something of the concept there, and all.
+    pub blocks: [usize; 2],
 }
 
 /// Counts of one score by part (study, test), kind and bin.
@@ -89,7 +117,7 @@ struct Counts {
 }
 
 impl Reading<'_> {
-    /// Ranks the features by how well they know a concept, and judges the `top` best;
+    /// Ranks the features by how well they know a concept, and judges the best;
     /// `max_activations` are those of all features, as they were measured before.
     ///
     /// # Errors
@@ -102,7 +130,7 @@ impl Reading<'_> {
         sae: &Sae,
         max_activations: &[f32],
         concept: &Concept,
-        top: usize,
+        config: FindConfig,
     ) -> Result<ConceptScores> {
         assert_eq!(concept.kinds.len(), self.ids.len(), "a kind for each token");
         let counts = self.count(sae, max_activations, concept)?;
@@ -118,15 +146,22 @@ impl Reading<'_> {
             .filter_map(|number| counts.scored(number, &counts.features[number]))
             .collect();
         sort(&mut features);
-        features.truncate(top);
+        features.truncate(config.top);
         let mut units: Vec<Scored> =
             (0..self.site.dim).flat_map(|number| counts.scored_unit(number)).collect();
         sort(&mut units);
         let unit = units.first().copied();
         let direction = counts.direction();
-        let mut found =
-            ConceptScores { features, unit, difference: None, direction, chosen, tested: [0; 2] };
-        self.judge(sae, concept, &mut found)?;
+        let mut found = ConceptScores {
+            features,
+            unit,
+            difference: None,
+            direction,
+            chosen,
+            tested: [0; 2],
+            blocks: [0; 2],
+        };
+        self.judge(sae, concept, config.seed, &mut found)?;
         Ok(found)
     }
 
@@ -166,47 +201,82 @@ impl Reading<'_> {
     }
 
     /// The exact pass over the parts to judge on, with what was chosen.
-    fn judge(&self, sae: &Sae, concept: &Concept, found: &mut ConceptScores) -> Result<()> {
-        let mut scores: Vec<Vec<(f32, bool)>> = vec![Vec::new(); found.features.len() + 2];
+    fn judge(
+        &self,
+        sae: &Sae,
+        concept: &Concept,
+        seed: u64,
+        found: &mut ConceptScores,
+    ) -> Result<()> {
+        let mut blocks = Blocks::cut(&concept.test);
+        let mut scores: Vec<Vec<Standing>> = vec![Vec::new(); found.features.len() + 2];
         let sign = found.unit.map_or(1.0, |unit| if unit.is_below { -1.0 } else { 1.0 });
         for range in &concept.test {
             self.for_each(range.clone(), |place, state| {
                 let positive = concept.kinds[place] != Kind::Negative;
-                found.tested[0] += u64::from(positive);
-                found.tested[1] += 1;
+                let block = blocks.add(place, positive);
+                let standing = |value| Standing { value, positive, block };
                 for (scored, scores) in found.features.iter().zip(&mut scores) {
                     let value = sae.activation(scored.number, state);
                     if value > 0.0 {
-                        scores.push((value, positive));
+                        scores.push(standing(value));
                     }
                 }
                 let [.., of_unit, of_direction] = &mut scores[..] else { return };
                 if let Some(unit) = found.unit {
-                    of_unit.push((sign * state[unit.number], positive));
+                    of_unit.push(standing(sign * state[unit.number]));
                 }
-                of_direction.push((dot(&found.direction, state), positive));
+                of_direction.push(standing(dot(&found.direction, state)));
             })?;
         }
-        let [positives, all] = found.tested;
-        let judged = |scores: &mut Vec<(f32, bool)>| {
-            let above = scores.iter().filter(|(_, positive)| *positive).count() as u64;
-            let zeros = [all - positives - (scores.len() as u64 - above), positives - above];
-            Separation::of(scores, zeros)
-        };
-        for (scored, scores) in found.features.iter_mut().zip(&mut scores) {
-            scored.test = judged(scores);
+        let [negatives, positives] = blocks.positions();
+        found.tested = [positives, negatives + positives];
+        found.blocks = blocks.counts();
+        let draws = blocks.draws(seed);
+        let mut judged: Vec<_> = scores.into_iter().map(|scores| (scores, None)).collect();
+        self.compute.for_each(&mut judged, |(scores, judged)| {
+            *judged = self::judged(scores, &blocks, &draws);
+        });
+        let mut judged = judged.into_iter().map(|(_, judged)| judged);
+        for (scored, judged) in found.features.iter_mut().zip(&mut judged) {
+            (scored.test, scored.intervals) = test_of(judged);
         }
-        let mut rest = scores.into_iter().skip(found.features.len());
-        if let (Some(unit), Some(mut scores)) = (&mut found.unit, rest.next()) {
-            unit.test = judged(&mut scores);
+        let (of_unit, of_direction) = (judged.next().flatten(), judged.next().flatten());
+        if let Some(unit) = &mut found.unit {
+            (unit.test, unit.intervals) = test_of(of_unit);
         }
-        found.difference = rest.next().and_then(|mut scores| {
-            let test = judged(&mut scores);
-            let study = test?;
-            Some(Scored { number: 0, study, test, held_out_auroc: None, is_below: false })
+        found.difference = of_direction.map(|(study, intervals)| Scored {
+            number: 0,
+            study,
+            test: Some(study),
+            intervals,
+            held_out_auroc: None,
+            is_below: false,
         });
         Ok(())
     }
+}
+
+/// What was judged, as two.
+fn test_of(
+    judged: Option<(Separation, Option<Intervals>)>,
+) -> (Option<Separation>, Option<Intervals>) {
+    (judged.map(|(test, _)| test), judged.and_then(|(_, intervals)| intervals))
+}
+
+/// The exact figures of a score and their intervals. `None` if one kind has no positions.
+fn judged(
+    scores: &mut [Standing],
+    blocks: &Blocks,
+    draws: &[Vec<u32>],
+) -> Option<(Separation, Option<Intervals>)> {
+    scores.sort_unstable_by(|a, b| b.value.total_cmp(&a.value));
+    let [negatives, positives] = blocks.positions();
+    let right = scores.iter().filter(|score| score.positive).count() as u64;
+    let zeros = [negatives - (scores.len() as u64 - right), positives - right];
+    let mut pairs: Vec<(f32, bool)> = scores.iter().map(|s| (s.value, s.positive)).collect();
+    let test = Separation::of(&mut pairs, zeros)?;
+    Some((test, blocks.intervals(scores, test.threshold, draws)))
 }
 
 /// The best first, by what chose.
@@ -243,7 +313,8 @@ impl Counts {
         let study = Separation::of_groups(&self.groups(bins, [0, 1], Kind::Chosen))?;
         let held_out = Separation::of_groups(&self.groups(bins, [0, 2], Kind::HeldOut));
         let held_out_auroc = held_out.map(|held_out| held_out.auroc);
-        Some(Scored { number, study, test: None, held_out_auroc, is_below: false })
+        let (test, intervals) = (None, None);
+        Some(Scored { number, study, test, intervals, held_out_auroc, is_below: false })
     }
 
     /// How well a unit does, by being high and by being low.

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::token_text::TokenText;
+use super::forms::Forms;
 
 /// The words of a text, in their order, as ranges of its bytes.
 pub fn word_ranges(text: &str) -> impl Iterator<Item = Range<usize>> {
@@ -67,6 +67,19 @@ impl WordCounts {
         self.counts.get(word).copied().unwrap_or(0)
     }
 
+    /// How some words, in lower case, are written.
+    pub fn forms(&self, words: &[String]) -> Vec<Forms> {
+        let places: HashMap<&str, usize> =
+            words.iter().enumerate().map(|(place, word)| (&word[..], place)).collect();
+        let mut forms = vec![Forms::default(); words.len()];
+        for (form, &count) in &self.counts {
+            if let Some(&place) = places.get(&form.to_lowercase()[..]) {
+                forms[place].add(form, count);
+            }
+        }
+        forms
+    }
+
     /// All words, the most frequent first, ties by the alphabet.
     pub fn by_count(&self) -> Vec<(&str, u64)> {
         let mut all: Vec<(&str, u64)> = self.counts.iter().map(|(word, &n)| (&**word, n)).collect();
@@ -115,54 +128,12 @@ impl WordCounts {
     }
 }
 
-/// How much stronger than on average something is on each word, given its strength after each
-/// token; only words that come at least `least` times. The words that tell most of where it is
-/// come first: those of which share · ln(lift) is largest, so that a rare word that is hit once
-/// does not win.
-pub fn word_shares(text: &TokenText, strengths: &[f32], least: u64) -> Vec<WordShare> {
-    assert_eq!(strengths.len(), text.len(), "one strength for each token");
-    let total: f64 = strengths.iter().map(|&s| f64::from(s)).sum();
-    let mut words = HashMap::<&str, (u64, usize, f64)>::new();
-    for range in word_ranges(text.text()) {
-        let tokens = text.tokens(range.clone());
-        let (count, places, sum) = words.entry(&text.text()[range]).or_default();
-        *count += 1;
-        *places += tokens.len();
-        *sum += strengths[tokens].iter().map(|&s| f64::from(s)).sum::<f64>();
-    }
-    let often = words.into_iter().filter(|(_, (count, ..))| *count >= least);
-    let mut lifts: Vec<WordShare> = often
-        .map(|(word, (count, places, sum))| {
-            let share = sum / total;
-            let lift = share / (places as f64 / strengths.len() as f64);
-            WordShare { word: word.to_owned(), count, lift, share }
-        })
-        // Nothing at all gives NaN, which is no lift either.
-        .filter(|word| word.lift > 1.0)
-        .collect();
-    let tells = |word: &WordShare| word.share * word.lift.ln();
-    lifts.sort_by(|a, b| tells(b).total_cmp(&tells(a)).then_with(|| a.word.cmp(&b.word)));
-    lifts
-}
-
-/// How strong something is on a word.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WordShare {
-    /// The word.
-    pub word: String,
-    /// How often it comes.
-    pub count: u64,
-    /// How many times as strong as on average.
-    pub lift: f64,
-    /// Its share of all.
-    pub share: f64,
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use crate::interpret::TokenText;
     use crate::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 
     #[test]
@@ -208,6 +179,15 @@ mod tests {
         assert_eq!(alike(&["amor"], 2), Vec::<String>::new());
     }
 
+    #[test]
+    fn forms_differ_in_capitals_alone() {
+        let counts = WordCounts::of("O mar, o Mar e a MARÉ; Ela e o mar");
+        let forms = counts.forms(&["mar".into(), "ela".into(), "céu".into()]);
+        assert_eq!(forms[0].usual(), [("mar", 2), ("Mar", 1)]);
+        assert_eq!(forms[1].usual(), [("Ela", 1)]);
+        assert_eq!(forms[2].count(), 0);
+    }
+
     fn token_text(text: &str) -> TokenText {
         let tokenizer = Tokenizer::Char(CharTokenizer::from_text(text));
         let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
@@ -223,19 +203,5 @@ mod tests {
         assert_eq!(text.tokens(5..8), 4..7);
         let labels = text.labels(&[0..2, 5..8]);
         assert_eq!(labels, [true, false, false, false, true, true, true]);
-    }
-
-    /// All strength lies on "mar": 3 of its 6 places and of 11 in all.
-    #[test]
-    fn lifts_by_hand() {
-        let text = token_text("mar sol mar");
-        let strengths = [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0];
-        let [mar] = &word_shares(&text, &strengths, 1)[..] else {
-            panic!("only one word has a lift")
-        };
-        assert_eq!((&mar.word[..], mar.count, mar.share), ("mar", 2, 1.0));
-        assert!((mar.lift - 11.0 / 6.0).abs() < 1e-12, "{mar:?}");
-        assert_eq!(word_shares(&text, &strengths, 3), []);
-        assert_eq!(word_shares(&text, &[0.0; 11], 1), []);
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn html(report: &Report<'_>) -> String {
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{}\n\
          <h2>What follows</h2>\n{}\n<h2>Over the strength</h2>\n<div class=\"charts\">\n{}</div>\n\
-         <p><small>Hollow: the text is broken. Orange: the controls at the best strength. Dotted: \
+         <p><small>Hollow: the text is broken (there is no score then). Orange: the controls at the best strength. Dotted: \
          unsteered. Dashed: where text counts as broken.</small></p>\n\
          <h2>All figures</h2>\n{}{examples}</body>\n</html>\n",
         paragraphs(report.head()),
@@ -72,6 +72,8 @@ struct Chart<'a> {
     unsteered: f64,
     /// Where text counts as broken.
     limit: Option<f64>,
+    /// Whether it says something where the text is broken.
+    of_broken: bool,
 }
 
 fn charts(report: &Report<'_>) -> String {
@@ -83,6 +85,7 @@ fn charts(report: &Report<'_>) -> String {
             figure: |effect| effect.exact.output_score(),
             unsteered: 0.0,
             limit: None,
+            of_broken: false,
         },
         Chart {
             name: "Concept",
@@ -90,6 +93,7 @@ fn charts(report: &Report<'_>) -> String {
             figure: |effect| effect.sampled.concept_per_thousand_words(),
             unsteered: unsteered.concept_per_thousand_words(),
             limit: None,
+            of_broken: true,
         },
         Chart {
             name: "Surprise",
@@ -97,6 +101,7 @@ fn charts(report: &Report<'_>) -> String {
             figure: |effect| effect.sampled.nats_per_token,
             unsteered: unsteered.nats_per_token,
             limit: Some(1.25 * unsteered.nats_per_token),
+            of_broken: true,
         },
         Chart {
             name: "Known words",
@@ -104,6 +109,7 @@ fn charts(report: &Report<'_>) -> String {
             figure: |effect| effect.sampled.known_words,
             unsteered: unsteered.known_words,
             limit: Some(0.8 * unsteered.known_words),
+            of_broken: true,
         },
     ];
     charts.iter().map(|chart| chart.drawn(report)).collect()
@@ -111,13 +117,15 @@ fn charts(report: &Report<'_>) -> String {
 
 impl Chart<'_> {
     fn drawn(&self, report: &Report<'_>) -> String {
-        let doses = &report.response.doses;
+        let shown = |effect: &Effect| self.of_broken || !report.is_broken(effect);
+        let all = &report.response.doses;
+        let doses: Vec<&Dose> = all.iter().filter(|dose| shown(&dose.effect)).collect();
         let controls: Vec<(f64, f64, String)> = report
             .compared
             .iter()
             .flat_map(|compared| {
                 let at = f64::from(compared.strength);
-                let each = compared.controls.iter();
+                let each = compared.controls.iter().filter(|c| shown(&c.effect));
                 each.map(move |c| (at, (self.figure)(&c.effect), name_of(&c.kind)))
             })
             .collect();
@@ -127,7 +135,7 @@ impl Chart<'_> {
             values.chain([self.unsteered]).chain(self.limit),
             [HEIGHT - BOTTOM, MARGIN],
         );
-        let strengths = doses.iter().map(|dose| f64::from(dose.strength));
+        let strengths = all.iter().map(|dose| f64::from(dose.strength));
         let x = Axis::fitted(strengths, [LEFT, WIDTH - MARGIN]);
         let point = |dose: &Dose| (x.at(dose.strength.into()), y.at((self.figure)(&dose.effect)));
         let mut svg = frame(&x, &y);
@@ -138,9 +146,11 @@ impl Chart<'_> {
         level(self.unsteered, "none");
         self.limit.into_iter().for_each(|limit| level(limit, "limit"));
         let path: Vec<String> =
-            doses.iter().map(point).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-        let _ = write!(svg, "<path class=\"curve\" d=\"M{}\"/>", path.join("L"));
-        for dose in doses {
+            doses.iter().map(|dose| point(dose)).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+        if !path.is_empty() {
+            let _ = write!(svg, "<path class=\"curve\" d=\"M{}\"/>", path.join("L"));
+        }
+        for dose in &doses {
             let class = if dose.is_broken { "broken" } else { "dot" };
             let tip = format!("{}: {:.3}", dose.strength, (self.figure)(&dose.effect));
             svg.push_str(&dot(point(dose), class, &tip));

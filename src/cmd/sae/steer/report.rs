@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use machado_core::interpret::{
-    Control, ControlKind, DoseResponse, Effect, Exact, Place, Rank, Sampled, WordCounts,
+    Control, ControlKind, DoseResponse, Effect, Exact, Forms, Place, Rank, Sampled,
 };
 use serde_json::{Value, json};
 
@@ -15,6 +15,9 @@ use crate::steering::reach_name;
 
 /// Characters of an example that are shown.
 const SHOWN: usize = 200;
+
+/// Fewer words to compare with than these may be likelier or less likely by themselves.
+const FEW_CONTROLS: usize = 5;
 
 /// What else does at the strength that is best before text breaks.
 #[derive(Debug)]
@@ -31,8 +34,6 @@ pub(super) struct Report<'a> {
     pub place: &'a Place,
     pub concept: &'a Concept,
     pub control_words: &'a [String],
-    /// The words of the text.
-    pub counts: &'a WordCounts,
     /// Tokens at which the concept is.
     pub positions: u64,
     pub prompts: &'a [String],
@@ -53,6 +54,9 @@ pub(super) const COLUMNS: [&str; 10] = [
     "KL",
     "cut",
 ];
+
+/// The first of them, which say nothing where the text is broken.
+const SCORES: usize = 3;
 
 impl Report<'_> {
     pub(super) fn as_text(&self) -> String {
@@ -88,16 +92,16 @@ impl Report<'_> {
         let facts = &self.sae.facts;
         let feature = self.args.feature;
         let share = facts.active_positions[feature] as f64 / facts.positions.max(1) as f64;
-        let counts = self.concept.words.iter();
+        let words = self.concept.words.iter().zip(&self.concept.forms);
         let words: Vec<String> =
-            counts.map(|word| format!("{word} ×{}", grouped(self.counts.count(word)))).collect();
+            words.map(|(word, forms)| format!("{word} ×{}", grouped(forms.count()))).collect();
         let beside = match self.control_words {
             [] => "no words are like them".to_owned(),
             words => format!("beside {}", words.join(", ")),
         };
         let cut = if self.place.in_box { ", kept within ±1" } else { "" };
         let regex = self.concept.regex.as_ref().map(|_| format!("{}: ", self.concept.describe()));
-        vec![
+        let mut head = vec![
             format!(
                 "feature   {feature} of {}, at {} ({}{cut}); its strongest activation is {:.3}, and it is \
                  active at {:.2}% of the text",
@@ -115,19 +119,34 @@ impl Report<'_> {
                 self.args.tokens,
                 self.args.seed,
             ),
-        ]
+        ];
+        if self.control_words.len() < FEW_CONTROLS {
+            head.push(format!(
+                "warning   only {} like those of the concept, so that the score depends on which they \
+                 are; give more --words, or others",
+                counted(self.control_words.len(), "word is", "words are"),
+            ));
+        }
+        head
     }
 
     /// The rows of the table, each with its name and cells.
     pub(super) fn rows(&self) -> Vec<(String, Vec<String>)> {
         let mut rows = vec![("none".to_owned(), cells(None, &self.response.unsteered, None))];
-        for dose in &self.response.doses {
-            let broken = if dose.is_broken { " broken" } else { "" };
-            rows.push((format!("{}{broken}", dose.strength), cells_of(&dose.effect)));
-        }
+        let mut row = |name: String, effect: &Effect| {
+            let is_broken = self.is_broken(effect);
+            let name = format!("{name}{}", if is_broken { " broken" } else { "" });
+            rows.push((name, cells_of(effect, is_broken)));
+        };
+        self.response.doses.iter().for_each(|dose| row(dose.strength.to_string(), &dose.effect));
         let controls = self.compared.iter().flat_map(|compared| &compared.controls);
-        rows.extend(controls.map(|control| (name_of(&control.kind), cells_of(&control.effect))));
+        controls.for_each(|control| row(name_of(&control.kind), &control.effect));
         rows
+    }
+
+    /// Whether what is written with an effect is broken.
+    pub(super) fn is_broken(&self, effect: &Effect) -> bool {
+        effect.sampled.is_broken(&self.response.unsteered)
     }
 
     /// What follows from the figures.
@@ -144,14 +163,16 @@ impl Report<'_> {
             self.response.correlation()
         ));
         if let Some(Compared { strength, rank, .. }) = self.compared {
-            let which = match self.response.breaks_at() {
-                Some(breaks_at) if breaks_at <= *strength => "it breaks at the weakest of them",
-                _ => "best before that",
-            };
-            lines.push(format!(
-                "{which}: {strength}, score {:.3} nats; the controls have that strength too",
-                rank.output_score
-            ));
+            lines.push(match self.response.breaks_at() {
+                Some(breaks_at) if breaks_at <= *strength => format!(
+                    "it breaks at the weakest of them: {strength}, where no score says much; the controls \
+                     have that strength too"
+                ),
+                _ => format!(
+                    "best before that: {strength}, score {:.3} nats; the controls have that strength too",
+                    rank.output_score
+                ),
+            });
             if !rank.others.is_empty() {
                 lines.push(format!(
                     "of {} drawn at random, at the same strength: mean score {:.3}, p = {:.4} by rank",
@@ -176,9 +197,11 @@ impl Report<'_> {
 
     pub(super) fn as_json(&self) -> Value {
         let facts = &self.sae.facts;
-        let lift_of = |word: &String| {
+        let lift_of = |(word, forms): (&String, &Forms)| {
             let lift = self.concept.lifts.iter().find(|lift| lift.word == *word);
-            json!({ "word": word, "count": self.counts.count(word), "lift": lift.map(|l| l.lift) })
+            let usual: Vec<&str> = forms.usual().into_iter().map(|(form, _)| form).collect();
+            let (count, lift) = (forms.count(), lift.map(|lift| lift.lift));
+            json!({ "word": word, "count": count, "forms": usual, "lift": lift })
         };
         let doses = self.response.doses.iter().map(|dose| {
             let mut figures = self.effect_json(&dose.effect);
@@ -190,6 +213,7 @@ impl Report<'_> {
             self.compared.iter().flat_map(|compared| &compared.controls).map(|control| {
                 let mut figures = self.effect_json(&control.effect);
                 figures["control"] = control.kind.name().into();
+                figures["broken"] = self.is_broken(&control.effect).into();
                 if let ControlKind::BestUnit { unit, auroc } = control.kind {
                     figures["unit"] = json!(unit);
                     figures["auroc"] = json!(auroc);
@@ -203,7 +227,7 @@ impl Report<'_> {
             "box": self.place.in_box,
             "strongest": facts.max_activations[self.args.feature],
             "active_positions": facts.active_positions[self.args.feature],
-            "words": self.concept.words.iter().map(lift_of).collect::<Vec<_>>(),
+            "words": self.concept.words.iter().zip(&self.concept.forms).map(lift_of).collect::<Vec<_>>(),
             "regex": self.concept.regex.as_ref().map(|regex| regex.as_str()),
             "control_words": self.control_words,
             "concept_positions": self.positions,
@@ -260,8 +284,13 @@ fn sampled_json(sampled: &Sampled) -> Value {
     })
 }
 
-fn cells_of(effect: &Effect) -> Vec<String> {
-    cells(Some(&effect.exact), &effect.sampled, effect.clipped_share)
+fn cells_of(effect: &Effect, is_broken: bool) -> Vec<String> {
+    let mut cells = cells(Some(&effect.exact), &effect.sampled, effect.clipped_share);
+    if is_broken {
+        // Of text that is no text it only says which words became less impossible than others.
+        cells[..SCORES].fill("–".into());
+    }
+    cells
 }
 
 /// The cells of a row, in the order of [`COLUMNS`].
