@@ -271,11 +271,11 @@ impl Progress {
     }
 
     fn show(&mut self, stage: ConceptStage) {
-        let all = 3 * self.names.len() + 1;
+        let all = 2 * self.names.len() + 2;
         let (done, what) = match stage {
-            ConceptStage::Finding(i) => (3 * i, format!("finding {}", self.names[i])),
-            ConceptStage::Choosing(i) => (3 * i + 1, format!("choosing {}", self.names[i])),
-            ConceptStage::Comparing(i) => (3 * i + 2, format!("comparing {}", self.names[i])),
+            ConceptStage::Finding => (0, "looking for features".into()),
+            ConceptStage::Choosing(i) => (2 * i + 1, format!("choosing for {}", self.names[i])),
+            ConceptStage::Comparing(i) => (2 * i + 2, format!("comparing for {}", self.names[i])),
             ConceptStage::Crossing => (all - 1, "each feature on each concept".into()),
         };
         self.bar.set_position((1000 * done / all) as u64);

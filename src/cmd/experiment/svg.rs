@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn drawings_are_whole_and_hold_their_figures() {
-        let map = heat_map(&["a", "b<"], &["c"], &[vec![0.25], vec![1.0]]);
+        let map = heat_map(&["a", "b<"], &["c"], &[vec![0.25], vec![1.0]], (1.0, "answers"));
         assert!(map.contains(">0.25</text>") && map.contains(">b&lt;</text>"), "{map}");
         let bars = bars(&[("one".into(), 0.5), ("two".into(), 7.0)], Some(0.8), "bars");
         // What is too long is cut at the end of the scale.

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::bootstrap::{Blocks, Intervals, Standing};
-use super::sae::{Active, Sae, dot};
+use super::sae::{Sae, dot};
 use super::stats::Separation;
 use super::train_on_text::Reading;
 use crate::error::{Error, Result};
@@ -112,8 +112,8 @@ struct Counts {
     units: Vec<Bins>,
     /// Positions by part and kind.
     totals: [[u64; 3]; 2],
-    /// Sums of the states that choose, without and with the concept. `[2, d_in]`
-    sums: [Vec<f64>; 2],
+    /// Sums of the states of the parts that choose, by kind. `[3, d_in]`
+    sums: [Vec<f64>; 3],
 }
 
 impl Reading<'_> {
@@ -132,8 +132,42 @@ impl Reading<'_> {
         concept: &Concept,
         config: FindConfig,
     ) -> Result<ConceptScores> {
-        assert_eq!(concept.kinds.len(), self.ids.len(), "a kind for each token");
-        let counts = self.count(sae, max_activations, concept)?;
+        let mut found = self.find_each(sae, max_activations, &[concept], config)?;
+        Ok(found.remove(0))
+    }
+
+    /// [`find`](Self::find) for several concepts while the text is read once.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find), for any of them.
+    ///
+    /// # Panics
+    /// If there are not as many kinds as tokens, or two concepts have other parts.
+    pub fn find_each(
+        &self,
+        sae: &Sae,
+        max_activations: &[f32],
+        concepts: &[&Concept],
+        config: FindConfig,
+    ) -> Result<Vec<ConceptScores>> {
+        for concept in concepts {
+            assert_eq!(concept.kinds.len(), self.ids.len(), "a kind for each token");
+            assert_eq!(concept.study, concepts[0].study, "the same parts to choose on");
+            assert_eq!(concept.test, concepts[0].test, "the same parts to judge on");
+        }
+        let counts = self.count(sae, max_activations, concepts)?;
+        let each = concepts.iter().zip(&counts);
+        each.map(|(concept, counts)| self.ranked(sae, concept, counts, config)).collect()
+    }
+
+    /// From counts to the best, and how good they are.
+    fn ranked(
+        &self,
+        sae: &Sae,
+        concept: &Concept,
+        counts: &Counts,
+        config: FindConfig,
+    ) -> Result<ConceptScores> {
         let [negative, chosen, _] = counts.totals[0];
         if negative == 0 || chosen == 0 {
             return Err(Error::OutOfRange {
@@ -166,24 +200,44 @@ impl Reading<'_> {
     }
 
     /// The pass that chooses.
-    fn count(&self, sae: &Sae, max_activations: &[f32], concept: &Concept) -> Result<Counts> {
-        let mut counts = Counts::new(sae);
+    fn count(
+        &self,
+        sae: &Sae,
+        max_activations: &[f32],
+        concepts: &[&Concept],
+    ) -> Result<Vec<Counts>> {
+        // Most positions are of no concept: they are counted once for all.
+        let mut whole = Counts::new(sae);
+        let mut counts: Vec<Counts> = concepts.iter().map(|_| Counts::new(sae)).collect();
         let mut encoder = sae.encoder(self.compute.unit());
         let (mut waiting, mut places) = (Vec::new(), Vec::new());
-        for (part, ranges) in [&concept.study, &concept.test].into_iter().enumerate() {
+        let Some(first) = concepts.first() else { return Ok(counts) };
+        for (part, ranges) in [&first.study, &first.test].into_iter().enumerate() {
             for range in ranges {
                 let mut encode = |waiting: &mut Vec<f32>, places: &mut Vec<usize>| {
+                    let states = waiting.chunks_exact(self.site.dim);
+                    for (state, &place) in states.zip(&*places) {
+                        whole.add_state(part, Kind::Negative, state);
+                        for (concept, counts) in concepts.iter().zip(&mut counts) {
+                            if concept.kinds[place] != Kind::Negative {
+                                counts.add_state(part, concept.kinds[place], state);
+                            }
+                        }
+                    }
                     encoder.encode(waiting, |row, active| {
-                        let kind = concept.kinds[places[row]] as usize;
-                        for &Active { feature, value } in active {
-                            let share = value / max_activations[feature as usize];
+                        let place = places[row];
+                        let bins = active.iter().map(|one| {
+                            let share = one.value / max_activations[one.feature as usize];
                             let bin = ((share * (BINS - 1) as f32) as usize).saturating_add(1);
-                            counts.features[feature as usize][part][kind][bin.min(BINS - 1)] += 1;
+                            (one.feature as usize, bin.min(BINS - 1))
+                        });
+                        whole.add_active(part, Kind::Negative, bins.clone());
+                        for (concept, counts) in concepts.iter().zip(&mut counts) {
+                            if concept.kinds[place] != Kind::Negative {
+                                counts.add_active(part, concept.kinds[place], bins.clone());
+                            }
                         }
                     });
-                    for (state, &place) in waiting.chunks_exact(self.site.dim).zip(&*places) {
-                        counts.add_state(part, concept.kinds[place], state);
-                    }
                     waiting.clear();
                     places.clear();
                 };
@@ -197,6 +251,7 @@ impl Reading<'_> {
                 encode(&mut waiting, &mut places);
             }
         }
+        counts.iter_mut().for_each(|counts| counts.rest_of(&whole));
         Ok(counts)
     }
 
@@ -293,7 +348,7 @@ impl Counts {
             features: vec![bins; sae.d_sae()],
             units: vec![bins; sae.d_in()],
             totals: [[0; 3]; 2],
-            sums: [vec![0.0; sae.d_in()], vec![0.0; sae.d_in()]],
+            sums: [0; 3].map(|_| vec![0.0; sae.d_in()]),
         }
     }
 
@@ -302,9 +357,40 @@ impl Counts {
         for (bins, &x) in self.units.iter_mut().zip(state) {
             bins[part][kind as usize][bin_of_unit(x)] += 1;
         }
-        if part == 0 && kind != Kind::HeldOut {
+        if part == 0 {
             let sums = &mut self.sums[kind as usize];
             sums.iter_mut().zip(state).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+    }
+
+    /// Features that are active at a position, with their bins.
+    fn add_active(
+        &mut self,
+        part: usize,
+        kind: Kind,
+        active: impl Iterator<Item = (usize, usize)>,
+    ) {
+        active.for_each(|(feature, bin)| self.features[feature][part][kind as usize][bin] += 1);
+    }
+
+    /// The positions without the concept, as what is left of all positions, which `whole` counts as
+    /// negative.
+    fn rest_of(&mut self, whole: &Self) {
+        let rest = |own: &mut [[u32; BINS]; 3], all: &[u32; BINS]| {
+            for (bin, all) in all.iter().enumerate() {
+                own[0][bin] = all - own[1][bin] - own[2][bin];
+            }
+        };
+        let scores = self.features.iter_mut().chain(&mut self.units);
+        for (own, all) in scores.zip(whole.features.iter().chain(&whole.units)) {
+            own.iter_mut().zip(all).for_each(|(own, all)| rest(own, &all[0]));
+        }
+        for (own, all) in self.totals.iter_mut().zip(&whole.totals) {
+            own[0] = all[0] - own[1] - own[2];
+        }
+        let [rest, chosen, held_out] = &mut self.sums;
+        for (i, rest) in rest.iter_mut().enumerate() {
+            *rest = whole.sums[0][i] - chosen[i] - held_out[i];
         }
     }
 
@@ -410,6 +496,34 @@ mod tests {
         let length = (0.8f32 * 0.8 + 0.875 * 0.875).sqrt();
         assert!((direction[0] - 0.8 / length).abs() < 1e-6, "{direction:?}");
         assert!((direction[1] + 0.875 / length).abs() < 1e-6, "{direction:?}");
+    }
+
+    #[test]
+    fn what_is_left_of_all_positions_is_without_the_concept() {
+        let states = [
+            (Kind::Chosen, [0.9, -0.5], 3),
+            (Kind::Negative, [0.0, 0.5], 3),
+            (Kind::HeldOut, [0.7, 0.5], 3),
+            (Kind::Negative, [0.1, 0.25], 5),
+        ];
+        let [mut one_by_one, mut whole, mut counts] = [0; 3].map(|_| Counts::new(&sae()));
+        for (kind, state, bin) in states {
+            one_by_one.add_state(0, kind, &state);
+            one_by_one.add_active(0, kind, [(1, bin)].into_iter());
+            whole.add_state(0, Kind::Negative, &state);
+            whole.add_active(0, Kind::Negative, [(1, bin)].into_iter());
+            if kind != Kind::Negative {
+                counts.add_state(0, kind, &state);
+                counts.add_active(0, kind, [(1, bin)].into_iter());
+            }
+        }
+        counts.rest_of(&whole);
+        assert_eq!(counts.features, one_by_one.features);
+        assert_eq!(counts.units, one_by_one.units);
+        assert_eq!(counts.totals, one_by_one.totals);
+        let sums = |counts: &Counts| counts.sums.concat();
+        let pairs = sums(&counts).into_iter().zip(sums(&one_by_one));
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
     }
 
     #[test]

@@ -231,29 +231,53 @@ impl<'a> Trial<'a> {
         Ok((words - before) - (controls - controls_before))
     }
 
+    /// The texts that are written with some changes.
+    ///
+    /// # Errors
+    /// If they do not fit the model.
+    pub fn texts(&self, interventions: &[Intervention]) -> Result<Vec<String>> {
+        let mut texts = Vec::with_capacity(self.config.samples);
+        self.write(interventions, |_, written| {
+            texts.extend(written.into_iter().map(|written| written.text));
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
+    /// Writes all texts, prompt by prompt.
+    fn write(
+        &self,
+        interventions: &[Intervention],
+        mut take: impl FnMut(usize, Vec<Written>) -> Result<()>,
+    ) -> Result<()> {
+        let Self { config: TrialConfig { model, compute, .. }, .. } = self;
+        let mut first = 0;
+        for (number, prompt) in self.prompts.iter().enumerate() {
+            let (all, prompts) = (self.config.samples, self.prompts.len());
+            let count = all / prompts + usize::from(number < all % prompts);
+            if count > 0 {
+                let config = self.generator(interventions, first);
+                take(number, write_texts(model, compute, &prompt.ids, count, &config)?)?;
+                first += count as u64;
+            }
+        }
+        Ok(())
+    }
+
     /// What is written with some changes.
     ///
     /// # Errors
     /// If they do not fit the model.
     pub fn sampled(&self, interventions: &[Intervention]) -> Result<Sampled> {
         let (mut loss, mut figures, mut example) = (LossSum::default(), Figures::default(), None);
-        let mut first = 0;
-        for (number, prompt) in self.prompts.iter().enumerate() {
-            let (all, prompts) = (self.config.samples, self.prompts.len());
-            let count = all / prompts + usize::from(number < all % prompts);
-            if count == 0 {
-                continue;
-            }
-            let config = self.generator(interventions, first);
-            let Self { config: TrialConfig { model, compute, .. }, .. } = self;
-            let texts = write_texts(model, compute, &prompt.ids, count, &config)?;
-            first += count as u64;
-            loss.add(self.surprise(&prompt.ids, &texts)?);
+        self.write(interventions, |number, texts| {
+            loss.add(self.surprise(&self.prompts[number].ids, &texts)?);
             texts.iter().for_each(|written| figures.add(&written.text, &self.config));
             example.get_or_insert_with(|| {
                 [self.config.prompts[number].clone(), texts[0].text.clone()]
             });
-        }
+            Ok(())
+        })?;
         let known = figures.known[0] as f64 / figures.known[1].max(1) as f64;
         Ok(Sampled {
             concept: figures.concept,

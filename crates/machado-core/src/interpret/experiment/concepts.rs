@@ -22,7 +22,9 @@ pub use self::bars::concept_bars;
 use self::choosing::choose;
 use self::comparing::{compare, matrices};
 use crate::error::Result;
-use crate::interpret::{Concept, Place, Reading, Sae, Trial, TrialConfig, WordCounts};
+use crate::interpret::{
+    Concept, FindConfig, Place, Reading, Sae, Sampled, Trial, TrialConfig, WordCounts,
+};
 use crate::model::Reach;
 
 /// The sizes of the experiment.
@@ -50,7 +52,7 @@ impl ConceptsConfig {
         Self {
             seed,
             candidates: 20,
-            strengths: vec![0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0],
+            strengths: vec![0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
             samples: 48,
             tokens: tokens.max(1),
             controls: 100,
@@ -175,8 +177,8 @@ pub struct ConceptsReport {
 /// What is done now, for whoever waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConceptStage {
-    /// The features of a concept are looked for.
-    Finding(usize),
+    /// Features are looked for.
+    Finding,
     /// One is chosen.
     Choosing(usize),
     /// It is compared.
@@ -193,6 +195,8 @@ struct Bench<'a> {
     place: Place,
     /// On prompts and texts to choose by, and on those to report.
     trials: [Trial<'a>; 2],
+    /// What is written there without steering.
+    plain: [Sampled; 2],
 }
 
 impl<'a> Bench<'a> {
@@ -215,7 +219,9 @@ impl<'a> Bench<'a> {
         let site = lab.reading.site;
         let reach = if site.is_recurrent() { Reach::State } else { Reach::Output };
         let place = Place { site: site.clone(), reach, in_box: false };
-        Ok(Self { lab, config, wanted, place, trials: [trial(0)?, trial(1)?] })
+        let trials = [trial(0)?, trial(1)?];
+        let plain = [trials[0].sampled(&[])?, trials[1].sampled(&[])?];
+        Ok(Self { lab, config, wanted, place, trials, plain })
     }
 }
 
@@ -230,16 +236,17 @@ pub fn concepts(
     wanted: &[Wanted],
     watch: &mut dyn FnMut(ConceptStage),
 ) -> Result<ConceptsReport> {
+    watch(ConceptStage::Finding);
+    let all: Vec<&Concept> = wanted.iter().map(|one| &one.concept).collect();
+    let find = FindConfig { top: config.candidates, seed: config.seed };
+    let found = lab.reading.find_each(lab.sae, lab.max_activations, &all, find)?;
     let (mut reports, mut held, mut benches) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, one) in wanted.iter().enumerate() {
-        watch(ConceptStage::Finding(number));
+    for (number, (one, found)) in wanted.iter().zip(&found).enumerate() {
         let bench = Bench::new(lab, config, one)?;
-        let found =
-            lab.reading.find(lab.sae, lab.max_activations, &one.concept, config.candidates)?;
         watch(ConceptStage::Choosing(number));
-        let chosen = choose(&bench, &found)?;
+        let chosen = choose(&bench, found)?;
         watch(ConceptStage::Comparing(number));
-        reports.push(compare(&bench, &found, &chosen)?);
+        reports.push(compare(&bench, found, &chosen)?);
         held.push(chosen);
         benches.push(bench);
     }

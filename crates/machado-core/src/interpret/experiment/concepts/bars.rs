@@ -14,8 +14,8 @@ const BARS: [(&str, bool, f64, Figure); 10] = [
         c.knows.held_out_words.unwrap_or(f64::NAN)
     }),
     ("score: nats gained beyond words like them", false, 0.5, |c| c.ways[0].score),
-    ("words of the concept, steered / unsteered", false, 2.0, |c| {
-        c.ways[0].per_thousand_words / c.unsteered_per_thousand_words
+    ("words in 1000, (steered + 1) / (unsteered + 1)", false, 2.0, |c| {
+        (c.ways[0].per_thousand_words + 1.0) / (c.unsteered_per_thousand_words + 1.0)
     }),
     ("extra nats of steered texts, as a share", true, 0.25, |c| c.ways[0].extra_nats),
     ("p among other features (Holm)", true, 0.05, |c| c.p_value_holm),

@@ -1,16 +1,19 @@
 //! From the features that know a concept to the one that does something, and how strongly it is
 //! held.
 
+use std::sync::Arc;
+
 use super::Bench;
 use crate::error::{Error, Result};
-use crate::interpret::{ConceptScores, Handle, Push, Sampled, Scored};
+use crate::interpret::{ConceptScores, Handle, Place, Push, Sampled, Scored, Steering};
+use crate::model::Intervention;
 
 /// How much less than the best a feature may know the concept and still be chosen for what it does,
 /// in AUROC.
 const NEARLY_AS_GOOD: f64 = 0.1;
 
 /// Of the features that know it, those whose texts are looked at.
-const TRIED: usize = 4;
+const TRIED: usize = 3;
 
 /// How much more texts may surprise the unsteered model than its own where a strength is chosen, as
 /// a share.
@@ -53,13 +56,12 @@ pub(super) fn choose(bench: &Bench<'_>, found: &ConceptScores) -> Result<Chosen>
 /// The strength with the best score among those that leave texts fluent, and that score; the weakest
 /// if none does.
 pub(super) fn strength(bench: &Bench<'_>, handle: &Handle) -> Result<(f32, f64)> {
-    let trial = &bench.trials[0];
-    let plain = trial.sampled(&[])?;
+    let (trial, plain) = (&bench.trials[0], &bench.plain[0]);
     let mut best = (bench.config.strengths[0], f64::NEG_INFINITY);
     for (place, &strength) in bench.config.strengths.iter().enumerate() {
-        let effect = trial.effect(handle, Push::Clamp(strength), &bench.place)?;
-        let is_fluent = extra(&effect.sampled, &plain) <= MOST_EXTRA;
-        let score = effect.exact.output_score();
+        let score = trial.output_score(handle, Push::Clamp(strength), &bench.place)?;
+        let sampled = trial.sampled(&[hold(handle, strength, &bench.place)])?;
+        let is_fluent = extra(&sampled, plain) <= MOST_EXTRA;
         if place == 0 || (is_fluent && score > best.1) {
             best = (strength, score);
         }
@@ -69,6 +71,12 @@ pub(super) fn strength(bench: &Bench<'_>, handle: &Handle) -> Result<(f32, f64)>
         }
     }
     Ok(best)
+}
+
+/// A handle held at a strength.
+pub(super) fn hold(handle: &Handle, strength: f32, place: &Place) -> Intervention {
+    let change = Arc::new(Steering::new().and(handle.clone(), Push::Clamp(strength)));
+    Intervention { site: place.site.clone(), reach: place.reach, change }
 }
 
 /// How much more texts surprise the unsteered model than its own, as a share.

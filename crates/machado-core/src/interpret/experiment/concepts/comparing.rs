@@ -1,13 +1,13 @@
 //! What the chosen feature does, beside everything that might do as much.
 
-use super::choosing::{Chosen, extra, strength};
+use super::choosing::{Chosen, extra, hold, strength};
 use super::{Bench, ConceptReport, Did, Knows};
 use crate::error::Result;
 use crate::interpret::{
-    ConceptScores, Contrast, Effect, Handle, Kind, Place, Push, Rank, Sampled, Scored, Steering,
-    drawn, rank_p_value,
+    ConceptScores, Contrast, Handle, Kind, Place, Push, Rank, Sampled, Scored, drawn, rank_p_value,
+    words,
 };
-use crate::model::{Intervention, Reach};
+use crate::model::Reach;
 
 use crate::interpret::pca::random_direction;
 use crate::rng::{Purpose, Rng};
@@ -21,15 +21,13 @@ pub(super) fn compare(
     found: &ConceptScores,
     chosen: &Chosen,
 ) -> Result<ConceptReport> {
-    let trial = &bench.trials[1];
-    let plain = trial.sampled(&[])?;
-    let push = Push::Clamp(chosen.strength);
-    let effect = trial.effect(&chosen.handle, push, &bench.place)?;
-    let example =
-        [plain.example[0].clone(), plain.example[1].clone(), effect.sampled.example[1].clone()];
-    let p_value = rank(bench, chosen, (&effect, &plain))?;
-    let mut ways = vec![did("feature", chosen.strength, &effect, &plain)];
-    ways.extend(controls(bench, chosen, &plain)?);
+    let (trial, plain) = (&bench.trials[1], &bench.plain[1]);
+    let score = trial.output_score(&chosen.handle, Push::Clamp(chosen.strength), &bench.place)?;
+    let steered = trial.sampled(&[hold(&chosen.handle, chosen.strength, &bench.place)])?;
+    let example = [plain.example[0].clone(), plain.example[1].clone(), steered.example[1].clone()];
+    let p_value = rank(bench, chosen, score, extra(&steered, plain) <= STILL_TEXT)?;
+    let mut ways = vec![did("feature", chosen.strength, score, (&steered, plain))];
+    ways.extend(controls(bench, chosen)?);
     Ok(ConceptReport {
         name: bench.wanted.name.clone(),
         words: bench.wanted.words.clone(),
@@ -53,19 +51,19 @@ fn knows(scored: Option<&Scored>) -> Knows {
     Knows { auroc: separation.auroc, f1: separation.f1, held_out_words: scored.held_out_auroc }
 }
 
-fn did(method: &str, strength: f32, effect: &Effect, plain: &Sampled) -> Did {
+fn did(method: &str, strength: f32, score: f64, (steered, plain): (&Sampled, &Sampled)) -> Did {
     Did {
         method: method.into(),
         strength,
-        score: effect.exact.output_score(),
-        per_thousand_words: effect.sampled.concept_per_thousand_words(),
-        extra_nats: extra(&effect.sampled, plain),
-        known_words: effect.sampled.known_words,
+        score,
+        per_thousand_words: steered.concept_per_thousand_words(),
+        extra_nats: extra(steered, plain),
+        known_words: steered.known_words,
     }
 }
 
 /// Whatever needs no feature, each at a strength that was chosen as the feature's was.
-fn controls(bench: &Bench<'_>, chosen: &Chosen, plain: &Sampled) -> Result<Vec<Did>> {
+fn controls(bench: &Bench<'_>, chosen: &Chosen) -> Result<Vec<Did>> {
     let (reading, concept) = (&bench.lab.reading, &bench.wanted.concept);
     let study = concept.study[0].clone();
     let labels: Vec<bool> =
@@ -80,8 +78,10 @@ fn controls(bench: &Bench<'_>, chosen: &Chosen, plain: &Sampled) -> Result<Vec<D
     ];
     let mut rows = Vec::new();
     let mut row = |method: &str, handle: &Handle, place: &Place, strength: f32| -> Result<()> {
-        let effect = bench.trials[1].effect(handle, Push::Clamp(strength), place)?;
-        rows.push(did(method, strength, &effect, plain));
+        let trial = &bench.trials[1];
+        let score = trial.output_score(handle, Push::Clamp(strength), place)?;
+        let steered = trial.sampled(&[hold(handle, strength, place)])?;
+        rows.push(did(method, strength, score, (&steered, &bench.plain[1])));
         Ok(())
     };
     if bench.place.reach == Reach::State {
@@ -97,7 +97,7 @@ fn controls(bench: &Bench<'_>, chosen: &Chosen, plain: &Sampled) -> Result<Vec<D
 
 /// The rank of the feature among others at its strength. What breaks the text counts as having done
 /// nothing, the feature too: whatever is held beyond reason makes any word likelier.
-fn rank(bench: &Bench<'_>, chosen: &Chosen, (effect, plain): (&Effect, &Sampled)) -> Result<f64> {
+fn rank(bench: &Bench<'_>, chosen: &Chosen, score: f64, is_text: bool) -> Result<f64> {
     let (lab, trial) = (&bench.lab, &bench.trials[1]);
     let live = (0..lab.sae.d_sae())
         .filter(|&other| other != chosen.scored.number && lab.max_activations[other] > 0.0);
@@ -105,7 +105,6 @@ fn rank(bench: &Bench<'_>, chosen: &Chosen, (effect, plain): (&Effect, &Sampled)
     let handle = |&other: &usize| Handle::feature(lab.sae, other, lab.max_activations[other]);
     let handles: Result<Vec<Handle>> = others.iter().map(handle).collect();
     let handles = handles?;
-    let score = effect.exact.output_score();
     let place = (&handles[..], &bench.place);
     let rank = Rank::among(trial, lab.reading.compute, place, (chosen.strength, score))?;
     let mut scores = rank.others;
@@ -113,22 +112,12 @@ fn rank(bench: &Bench<'_>, chosen: &Chosen, (effect, plain): (&Effect, &Sampled)
         // Whoever does less need not be asked for a text.
         if *other >= score {
             let held = hold(handle, chosen.strength, &bench.place);
-            if extra(&trial.sampled(&[held])?, plain) > STILL_TEXT {
+            if extra(&trial.sampled(&[held])?, &bench.plain[1]) > STILL_TEXT {
                 *other = 0.0;
             }
         }
     }
-    let is_text = extra(&effect.sampled, plain) <= STILL_TEXT;
     Ok(rank_p_value(if is_text { score } else { 0.0 }, &scores))
-}
-
-fn hold(handle: &Handle, strength: f32, place: &Place) -> Intervention {
-    let change = Steering::new().and(handle.clone(), Push::Clamp(strength));
-    Intervention {
-        site: place.site.clone(),
-        reach: place.reach,
-        change: std::sync::Arc::new(change),
-    }
 }
 
 /// Each feature held, and what becomes of the words of each concept: scores in nats, and words in a
@@ -136,15 +125,20 @@ fn hold(handle: &Handle, strength: f32, place: &Place) -> Intervention {
 pub(super) fn matrices(benches: &[Bench<'_>], held: &[Chosen]) -> Result<[Vec<Vec<f64>>; 2]> {
     let (mut scores, mut rates) = (Vec::new(), Vec::new());
     for chosen in held {
-        let (mut score_row, mut rate_row) = (Vec::new(), Vec::new());
-        for bench in benches {
-            let push = Push::Clamp(chosen.strength);
-            let effect = bench.trials[1].effect(&chosen.handle, push, &bench.place)?;
-            score_row.push(effect.exact.output_score());
-            rate_row.push(effect.sampled.concept_per_thousand_words());
-        }
-        scores.push(score_row);
-        rates.push(rate_row);
+        let push = Push::Clamp(chosen.strength);
+        let score =
+            |bench: &Bench<'_>| bench.trials[1].output_score(&chosen.handle, push, &bench.place);
+        scores.push(benches.iter().map(score).collect::<Result<Vec<f64>>>()?);
+        // All write after the same prompts: the texts of one are those of all.
+        let Some(first) = benches.first() else { continue };
+        let held = [hold(&chosen.handle, chosen.strength, &first.place)];
+        let texts = first.trials[1].texts(&held)?;
+        let written: usize = texts.iter().map(|text| words(text).count()).sum();
+        let rate = |bench: &Bench<'_>| {
+            let own: u64 = texts.iter().map(|text| (bench.wanted.count)(text)).sum();
+            1000.0 * own as f64 / written.max(1) as f64
+        };
+        rates.push(benches.iter().map(rate).collect());
     }
     Ok([scores, rates])
 }

@@ -44,7 +44,7 @@ fn bars_by_hand() {
     let all = ConceptsReport { concepts, scores, rates: Vec::new() };
     let bars = concept_bars(&all);
     let bar = |name: &str| bars.iter().find(|bar| bar.name.contains(name)).expect("a bar");
-    assert_eq!(bar("steered / unsteered").figures, [3.0, 3.0]);
+    assert_eq!(bar("(steered + 1)").figures, [7.0 / 3.0, 7.0 / 3.0]);
     assert_eq!(bar("beyond the best unit").figures, [0.5, 0.5]);
     assert_eq!(bar("beyond the difference").figures, [-0.5, -0.5]);
     assert_eq!(bar("any other concept").figures, [1.0, -0.25]);
