@@ -3,6 +3,7 @@
 mod experiment;
 mod features;
 mod parsers;
+mod resuming;
 mod sae;
 mod seeing;
 mod steering;
@@ -45,6 +46,13 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What was typed; where that means nothing, says so and ends the program.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| resuming::explained(error).exit())
+    }
 }
 
 /// The subcommands.

@@ -49,6 +49,7 @@ pub fn facts(
         seed: config.seed,
         batch_size: config.batch_size,
         steps: config.steps,
+        learning_rate: Some(config.highest_learning_rate()),
         positions: whole.positions(),
         explained_variance: held_out.explained_variance,
         l0: held_out.l0,

@@ -13,7 +13,8 @@ use super::{ComputeArgs, PartArg, SaeSteerArgs};
 pub enum SaeCommand {
     /// Train an autoencoder on the states that a model has while it reads a text
     ///
-    /// It is saved in the folder "sae" of the run, in SAELens' format.
+    /// It is saved in the folder "sae" of the run, in SAELens' format; that of the model inside the
+    /// program in the folder "sae" where the program is called.
     Train(SaeTrainArgs),
     /// Measure how much of a model's states an autoencoder keeps, and what it costs the model to think
     /// in features alone
@@ -46,7 +47,8 @@ pub struct InsideArgs {
     #[arg(value_name = "RUN", env = "MACHADO_MODEL")]
     pub run: Option<PathBuf>,
 
-    /// Text files or folders to read [default: the text that the model was trained on]
+    /// Text files or folders to read [default: the text that the model was trained on, which the
+    /// model inside the program does not have]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub text: Vec<PathBuf>,
 }
@@ -111,7 +113,8 @@ pub struct SaeTrainArgs {
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 
-    /// Where to save it [default: the folder "sae" of the run]
+    /// Where to save it [default: the folder "sae" of the run; for the model inside the program "sae"
+    /// where it is called]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

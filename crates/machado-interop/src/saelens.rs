@@ -49,6 +49,9 @@ pub struct SaeFacts {
     pub batch_size: usize,
     /// Steps.
     pub steps: u64,
+    /// The learning rate at its highest. Files of before it was kept have none.
+    #[serde(default)]
+    pub learning_rate: Option<f64>,
     /// States that were measured afterwards.
     pub positions: u64,
     /// The share of their variance that the autoencoder explains.
@@ -260,6 +263,7 @@ mod tests {
             seed: 7,
             batch_size: 8,
             steps: 100,
+            learning_rate: Some(7e-4 / 3.0),
             positions: 1000,
             explained_variance: 0.875,
             l0: 1.5,
@@ -285,6 +289,16 @@ mod tests {
         assert_eq!(read(&files).unwrap(), (sae(), Some(facts())));
         let again = write(&sae(), &facts()).unwrap();
         assert_eq!((files.config, files.weights), (again.config, again.weights));
+    }
+
+    #[test]
+    fn files_of_before_the_learning_rate_was_kept_are_read() {
+        let older = changed(|config| {
+            let facts = config["metadata"]["machado"].as_object_mut().unwrap();
+            drop(facts.remove("learning_rate").unwrap());
+        });
+        let (_, found) = read(&older).unwrap();
+        assert_eq!(found, Some(SaeFacts { learning_rate: None, ..facts() }));
     }
 
     /// What SAELens' loader looks at: names, shapes, and a version from 6 on.

@@ -43,6 +43,7 @@ pub(super) fn run(args: &SaeShowArgs) -> Result<()> {
     let inside = Inside::open(run.as_deref(), &args.place)?;
     // Also says if there is no such feature, before anything is read.
     inside.sae.with_features(&features)?;
+    args.html.iter().try_for_each(|path| files::check_folder_of(path))?;
     let text = inside.read(&args.text)?;
     let shown = look(&inside, &text, &features, args)?;
     let direct = ReadOut::after(&inside.site, &inside.loaded.file.model)?.is_some();
@@ -69,6 +70,9 @@ fn named(words: &[String]) -> Result<(Vec<usize>, Option<PathBuf>)> {
         match word.parse() {
             Ok(feature) if !features.contains(&feature) => features.push(feature),
             Ok(_) => {}
+            Err(_) if word.parse::<i64>().is_ok() => {
+                bail!(UsageError(format!("there is no feature {word}: they are numbered from 0")));
+            }
             Err(_) if place + 1 == words.len() => run = Some(PathBuf::from(word)),
             Err(_) => {
                 bail!(UsageError(format!(

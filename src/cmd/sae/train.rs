@@ -1,6 +1,7 @@
 //! `machado sae train`: from the states of a model to features.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -50,7 +51,8 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
     let reading = Reading { model, compute: &compute, site: &site, ids: &text.ids };
     say(&format!(
         "model       {}\nsite        {} ({} values), {} tokens to learn from, {} held out\n\
-         features    {}, {} a state on average ({}), prefixes {:?}",
+         features    {}, {} a state on average ({}), prefixes {:?}\n\
+         saved to    {}",
         loaded.name,
         site.name,
         site.dim,
@@ -60,6 +62,7 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
         config.k,
         config.architecture.name(),
         config.prefixes,
+        Path::new(".").join(&folder).display(),
     ));
     interrupt::listen();
     let began = Instant::now();
