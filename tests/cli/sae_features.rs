@@ -68,6 +68,10 @@ fn a_feature_is_shown_with_contexts_words_tokens_and_neighbours() {
     for part in ["fires", "promotes", "suppresses", "alike", "single unit", "strongest contexts"] {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
+    // A lift is called one: × stands before counts alone.
+    let words = text.lines().find(|line| line.starts_with("words "));
+    assert!(words.is_none_or(|words| words.contains("(lift ")), "{text}");
+    assert!(!text.contains('×'), "{text}");
     // Not a terminal: no colours, but digits.
     assert!(!text.contains('\x1b') && text.contains('9'));
     let json = place.json(&["sae", "show", &feature, "run", "--contexts", "4", "--json"]);

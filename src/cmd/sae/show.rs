@@ -220,7 +220,9 @@ impl Shown {
             .words
             .iter()
             .take(6)
-            .map(|word| format!("{} (×{:.0}, {:.0}%)", word.word, word.lift, 100.0 * word.share))
+            .map(|word| {
+                format!("{} (lift {:.1}, {:.0}%)", word.word, word.lift, 100.0 * word.share)
+            })
             .collect();
         if !words.is_empty() {
             figures.push(("words", words.join(", ")));
