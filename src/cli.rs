@@ -21,7 +21,8 @@ pub use self::features::{
 };
 use self::parsers::{at_least_one, one_to, parse_unknown};
 pub use self::sae::{
-    ArchitectureArg, InsideArgs, SaeCommand, SaeEvaluateArgs, SaeSelftestArgs, SaeTrainArgs,
+    ArchitectureArg, InsideArgs, SaeCommand, SaeEvaluateArgs, SaeImportArgs, SaeSelftestArgs,
+    SaeStatesArgs, SaeTrainArgs,
 };
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,

@@ -42,7 +42,7 @@ pub(super) fn run(args: &SaeShowArgs) -> Result<()> {
     let (features, run) = named(&args.features)?;
     let inside = Inside::open(run.as_deref(), &args.place)?;
     // Also says if there is no such feature, before anything is read.
-    inside.sae.with_features(&features)?;
+    inside.sae.encoder_of(&features, inside.compute.unit())?;
     let text = inside.read(&args.text)?;
     let shown = look(&inside, &text, &features, args)?;
     let direct = ReadOut::after(&inside.site, &inside.loaded.file.model)?.is_some();
