@@ -3,6 +3,7 @@
 mod experiment;
 mod features;
 mod parsers;
+mod resuming;
 mod sae;
 mod seeing;
 mod steering;
@@ -21,7 +22,8 @@ pub use self::features::{
 };
 use self::parsers::{at_least_one, one_to, parse_unknown};
 pub use self::sae::{
-    ArchitectureArg, InsideArgs, SaeCommand, SaeEvaluateArgs, SaeSelftestArgs, SaeTrainArgs,
+    ArchitectureArg, InsideArgs, SaeCommand, SaeEvaluateArgs, SaeImportArgs, SaeSelftestArgs,
+    SaeStatesArgs, SaeTrainArgs,
 };
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
@@ -45,6 +47,13 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What was typed; where that means nothing, says so and ends the program.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| resuming::explained(error).exit())
+    }
 }
 
 /// The subcommands.

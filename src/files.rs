@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// The bytes of a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -27,11 +27,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     outcome.with_context(|| {
         format!(
             "cannot write {} ({}); what was there before is unchanged\n\
-             hint: look for free space and permissions, or choose another folder with --out",
+             hint: look for free space and permissions, or choose another place",
             path.display(),
             crate::number::bytes(bytes.len() as u64)
         )
     })
+}
+
+/// Says before minutes of work if a file can never be written since there is no such folder.
+pub fn check_folder_of(path: &Path) -> Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) if !folder.is_dir() => bail!(
+            "cannot write {}: there is no folder {}\nhint: make that folder, or choose another place",
+            path.display(),
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn write_through(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -29,12 +29,10 @@ mod visible;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::say::say;
 
 fn main() -> ExitCode {
-    let outcome = cmd::run(cli::Cli::parse());
+    let outcome = cmd::run(cli::Cli::read());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads our output has enough, as in `machado generate | head`.

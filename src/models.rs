@@ -72,7 +72,8 @@ impl LoadedModel {
         let Some(run) = self.run() else {
             bail!(
                 "{} does not have the text that it was trained on\n\
-                 hint: give a text, as in `machado evaluate book.txt`",
+                 hint: give one, as in `machado evaluate book.txt` and `machado sae train --text \
+                 book.txt`, or a run, which knows where its text is",
                 self.name
             );
         };

@@ -1,11 +1,12 @@
-//! The folder of an autoencoder: SAELens' two files.
+//! The folder of an autoencoder: SAELens' two files, and an example for who computes it elsewhere.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use machado_core::interpret::{Sae, SaeConfig, SaeMeasure};
+use machado_core::interpret::{Reading, Sae, SaeConfig, SaeMeasure};
 use machado_core::model::{Model, Site};
-use machado_interop::saelens::{self, SaeFacts, SaeFiles};
+use machado_interop::saelens::{self, Example, SaeFacts, SaeFiles};
 
 use crate::files;
 
@@ -22,6 +23,21 @@ pub fn beside(run: Option<&Path>) -> PathBuf {
     }
 }
 
+/// States in the example.
+const EXAMPLE_STATES: usize = 64;
+
+/// Says so if a folder has an autoencoder already.
+pub fn refuse_to_replace(folder: &Path) -> Result<()> {
+    if folder.join(saelens::CONFIG).exists() {
+        bail!(
+            "the folder {} already holds an autoencoder\n\
+             hint: choose another --out, or remove that folder",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
 /// Saves an autoencoder.
 pub fn write(folder: &Path, sae: &Sae, facts: &SaeFacts) -> Result<()> {
     let files = saelens::write(sae, facts)?;
@@ -29,6 +45,20 @@ pub fn write(folder: &Path, sae: &Sae, facts: &SaeFacts) -> Result<()> {
     // The config last: without it a folder is none of an autoencoder.
     files::write(&folder.join(saelens::WEIGHTS), &files.weights)?;
     files::write(&folder.join(saelens::CONFIG), &files.config)
+}
+
+/// Saves the first states of a range beside what the autoencoder makes of them.
+pub fn write_example(
+    folder: &Path,
+    reading: &Reading<'_>,
+    sae: &Sae,
+    range: Range<usize>,
+) -> Result<()> {
+    let range = range.start..range.end.min(range.start + EXAMPLE_STATES);
+    let mut states = Vec::with_capacity(range.len() * sae.d_in());
+    reading.for_each(range, |_, state| states.extend_from_slice(state))?;
+    let example = Example::of(sae, reading.compute.unit(), &states).write()?;
+    files::write(&folder.join(Example::NAME), &example)
 }
 
 /// What is known of an autoencoder of a site of a model after a whole training, measured on states
@@ -49,6 +79,7 @@ pub fn facts(
         seed: config.seed,
         batch_size: config.batch_size,
         steps: config.steps,
+        learning_rate: Some(config.highest_learning_rate()),
         positions: whole.positions(),
         explained_variance: held_out.explained_variance,
         l0: held_out.l0,
@@ -79,11 +110,12 @@ pub fn read(folder: &Path, model: &Model) -> Result<LoadedSae> {
     let read = |name| files::read(&folder.join(name));
     let saved = SaeFiles { config: read(saelens::CONFIG)?, weights: read(saelens::WEIGHTS)? };
     let context = || format!("in {}", folder.display());
-    let (sae, facts) = saelens::read(&saved).with_context(context)?;
-    let Some(facts) = facts else {
+    let found = saelens::read(&saved).with_context(context)?;
+    let Some(facts) = found.facts else {
         bail!(
             "the autoencoder in {} was not made by machado, so its site and the strength of its \
-             features are not known\nhint: train one with `machado sae train`",
+             features are not known\nhint: measure them with `machado sae import {}`",
+            folder.display(),
             folder.display()
         );
     };
@@ -94,10 +126,10 @@ pub fn read(folder: &Path, model: &Model) -> Result<LoadedSae> {
             folder.display()
         );
     }
-    Ok(LoadedSae { sae, facts })
+    Ok(LoadedSae { sae: found.sae, facts })
 }
 
 /// The fingerprint of a model as it stands in the facts.
-fn fingerprint(model: &Model) -> String {
+pub fn fingerprint(model: &Model) -> String {
     format!("{:016x}", model.fingerprint())
 }

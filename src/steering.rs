@@ -75,11 +75,15 @@ pub fn read(
 pub fn feature(loaded: &LoadedSae, number: usize) -> Result<Handle> {
     let strongest = loaded.facts.max_activations.get(number).copied().unwrap_or(0.0);
     Handle::feature(&loaded.sae, number, strongest).map_err(|error| {
-        anyhow!(
-            "feature {number} cannot be steered: {error}\n\
-             hint: take another one; the autoencoder has {} features that are active somewhere",
-            live(loaded).len()
-        )
+        let (all, live) = (loaded.sae.d_sae(), live(loaded).len());
+        let hint = if number < all {
+            format!("take another one; of its {all} features {live} are active somewhere")
+        } else {
+            format!(
+                "the autoencoder has {all} features, numbered from 0; `machado sae list` lists them"
+            )
+        };
+        anyhow!("feature {number} cannot be steered: {error}\nhint: {hint}")
     })
 }
 

@@ -11,7 +11,8 @@ use super::sae::InsideArgs;
 /// Where the autoencoder lies and what computes.
 #[derive(Debug, Args)]
 pub struct WhereArgs {
-    /// The folder of the autoencoder [default: the folder "sae" of the run]
+    /// The folder of the autoencoder [default: the folder "sae" of the run; for the model inside the
+    /// program "sae" where it is called]
     #[arg(long, value_name = "DIR")]
     pub sae: Option<PathBuf>,
 
@@ -63,13 +64,15 @@ pub struct SaeListArgs {
 
 /// `machado sae show`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct SaeShowArgs {
     /// Numbers of features, and at the end the folder of a run or a model file
     /// [default: the model inside the program]
     #[arg(value_name = "FEATURE… RUN", required = true)]
     pub features: Vec<String>,
 
-    /// Text files or folders to read [default: the text that the model was trained on]
+    /// Text files or folders to read [default: the text that the model was trained on, which the
+    /// model inside the program does not have]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub text: Vec<PathBuf>,
 

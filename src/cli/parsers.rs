@@ -31,6 +31,10 @@ pub(super) fn at_least_one_u64(text: &str) -> Result<u64, String> {
     }
 }
 
+pub(super) fn feature(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "expected the number of a feature, 0 or more".into())
+}
+
 pub(super) fn number_that(
     text: &str,
     expected: &str,

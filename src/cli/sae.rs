@@ -13,7 +13,8 @@ use super::{ComputeArgs, PartArg, SaeSteerArgs};
 pub enum SaeCommand {
     /// Train an autoencoder on the states that a model has while it reads a text
     ///
-    /// It is saved in the folder "sae" of the run, in SAELens' format.
+    /// It is saved in the folder "sae" of the run, in SAELens' format; that of the model inside the
+    /// program in the folder "sae" where the program is called.
     Train(SaeTrainArgs),
     /// Measure how much of a model's states an autoencoder keeps, and what it costs the model to think
     /// in features alone
@@ -32,6 +33,16 @@ pub enum SaeCommand {
     Find(SaeFindArgs),
     /// Draw a map of the features, where like stands near like
     Map(SaeMapArgs),
+    /// Save the states that a model has while it reads a text, to train an autoencoder elsewhere
+    ///
+    /// The file has two tensors, in the order of the text: "states" (F32, tokens × values) and "tokens"
+    /// (I64). The state is the one after the token.
+    States(SaeStatesArgs),
+    /// Take over an autoencoder that was trained elsewhere, such as with SAELens
+    ///
+    /// It is measured on the model's text, so that the strength of each feature is known, and saved in
+    /// the folder "sae" of the run. Then all other commands take it.
+    Import(SaeImportArgs),
     /// See whether the training finds features that are known, on this machine
     ///
     /// States are made of 128 random directions in 64 dimensions, four of them at a time (toy
@@ -46,7 +57,8 @@ pub struct InsideArgs {
     #[arg(value_name = "RUN", env = "MACHADO_MODEL")]
     pub run: Option<PathBuf>,
 
-    /// Text files or folders to read [default: the text that the model was trained on]
+    /// Text files or folders to read [default: the text that the model was trained on, which the
+    /// model inside the program does not have]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub text: Vec<PathBuf>,
 }
@@ -111,7 +123,8 @@ pub struct SaeTrainArgs {
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
 
-    /// Where to save it [default: the folder "sae" of the run]
+    /// Where to save it [default: the folder "sae" of the run; for the model inside the program "sae"
+    /// where it is called]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
@@ -152,6 +165,62 @@ pub struct SaeEvaluateArgs {
     /// Autoencoder and threads.
     #[command(flatten)]
     pub place: WhereArgs,
+}
+
+/// `machado sae states`.
+#[derive(Debug, Args)]
+pub struct SaeStatesArgs {
+    /// Model and text.
+    #[command(flatten)]
+    pub inside: InsideArgs,
+
+    /// The layer whose output is saved [default: the last GRU]
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+
+    /// The part of the text to read [default: all of it]
+    #[arg(long, value_enum)]
+    pub part: Option<PartArg>,
+
+    /// How many states at most, from the beginning on
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = at_least_one)]
+    pub positions: usize,
+
+    /// Where to save them
+    #[arg(long, value_name = "FILE", default_value = "states.safetensors")]
+    pub out: PathBuf,
+
+    /// Threads.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
+}
+
+/// `machado sae import`.
+#[derive(Debug, Args)]
+pub struct SaeImportArgs {
+    /// The folder with cfg.json and sae_weights.safetensors
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// Model and text.
+    #[command(flatten)]
+    pub inside: InsideArgs,
+
+    /// The layer whose output it encodes [default: the last GRU]
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+
+    /// Where to save it [default: the folder "sae" of the run]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print JSON: architecture, explained_variance, l0, dead and more
+    #[arg(long)]
+    pub json: bool,
+
+    /// Threads.
+    #[command(flatten)]
+    pub compute: ComputeArgs,
 }
 
 /// `machado sae selftest`.

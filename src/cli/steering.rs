@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use machado_core::interpret::Push;
 
-use super::parsers::{at_least_one, number};
+use super::parsers::{at_least_one, feature, number};
 use super::{InsideArgs, WhereArgs};
 
 /// What is turned up or down inside the model.
@@ -80,6 +80,7 @@ pub struct Steered {
 #[command(allow_negative_numbers = true)]
 pub struct SaeSteerArgs {
     /// The number of the feature
+    #[arg(value_parser = feature)]
     pub feature: usize,
 
     /// Model and text.
@@ -143,8 +144,8 @@ pub struct SaeSteerArgs {
 /// `123:2.0`, `77:off`, `5:add1.5`.
 fn parse_steered(text: &str) -> Result<Steered, String> {
     let wrong = || {
-        "expected NUMBER:STRENGTH, such as 123:2 (hold at twice the strongest), 123:-1, 77:off (take \
-         out) or 5:add1.5 (add)"
+        "expected NUMBER:STRENGTH, the number from 0, such as 123:2 (hold at twice the strongest), 123:-1, \
+         77:off (take out) or 5:add1.5 (add)"
             .to_owned()
     };
     let (number, push) = text.split_once(':').ok_or_else(wrong)?;

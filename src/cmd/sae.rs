@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod find;
+mod import;
 mod inside;
 mod list;
 mod map;
@@ -9,6 +10,7 @@ mod page;
 mod piece;
 mod selftest;
 mod show;
+mod states;
 mod steer;
 mod train;
 mod wanted;
@@ -26,6 +28,8 @@ pub(super) fn run(command: &SaeCommand) -> Result<()> {
         SaeCommand::Show(args) => show::run(args),
         SaeCommand::Find(args) => find::run(args),
         SaeCommand::Map(args) => map::run(args),
+        SaeCommand::States(args) => states::run(args),
+        SaeCommand::Import(args) => import::run(args),
         SaeCommand::Selftest(args) => selftest::run(args),
     }
 }

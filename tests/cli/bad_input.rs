@@ -322,7 +322,11 @@ fn a_run_is_never_written_over() {
 #[test]
 fn resuming_with_other_settings_or_another_text_or_nothing_to_do() {
     let place = Place::with_run();
-    place.fails(&["train", "--resume", "run", "--window", "5"], 2, &["--resume", "cannot be used"]);
+    place.fails(
+        &["train", "--resume", "run", "--window", "5"],
+        2,
+        &["error: --window cannot be used with --resume", "--steps, --minutes, --patience"],
+    );
     place.fails(&["train", "--resume", "run"], 1, &["is over after 30 steps", "--steps"]);
     place.write("text.txt", text() + "changed");
     let args = ["train", "--resume", "run", "--steps", "60"];
@@ -345,9 +349,16 @@ fn settings_that_were_changed_in_the_runs_own_config() {
 #[test]
 fn the_built_in_model_without_a_text() {
     let place = Place::new();
-    let parts = ["(the model inside the program) does not have the text", "hint: give a text"];
-    place.fails(&["evaluate"], 1, &parts);
-    place.fails(&["decode"], 1, &parts);
+    let parts = [
+        "(the model inside the program) does not have the text",
+        "hint: give one, as in `machado evaluate book.txt`",
+        "--text book.txt",
+    ];
+    for command in [&["evaluate"][..], &["decode"], &["sae", "train"]] {
+        place.fails(command, 1, &parts);
+    }
+    let parts = ["--ngrams counts the text", "does not have it", "hint: give the folder of a run"];
+    place.fails(&["generate", "--ngrams"], 1, &parts);
 }
 
 #[test]

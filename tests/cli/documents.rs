@@ -116,7 +116,9 @@ fn flags_that_documents_name_exist() {
     let place = Place::new();
     let commands =
         ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"];
-    let of_sae = ["train", "evaluate", "list", "show", "find", "map", "steer", "selftest"];
+    let of_sae = [
+        "train", "evaluate", "list", "show", "find", "map", "steer", "states", "import", "selftest",
+    ];
     let help: String = commands
         .iter()
         .map(|command| place.stdout(&[command, "--help"]))

@@ -16,6 +16,8 @@ mod screen;
 mod tokens;
 /// `machado sae`: training autoencoders and measuring them.
 mod sae;
+/// Autoencoders that go to other tools or come from there.
+mod sae_interop;
 /// Turning features up and down, and the report on one.
 mod sae_steer;
 /// `machado sae list`, `show`, `find` and `map`.

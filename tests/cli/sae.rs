@@ -61,6 +61,20 @@ fn a_training_leaves_the_two_files_of_saelens_and_a_log() {
 }
 
 #[test]
+fn the_autoencoder_of_the_built_in_model_lies_where_the_program_is_called() {
+    let place = Place::new();
+    place.write("text.txt", crate::harness::text());
+    let args = [&["sae", "train", "--text", "text.txt"], SMALL].concat();
+    let said = place.machado(&args).assert().success().get_output().stderr.clone();
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("\nsaved to    ./sae\n"), "{said}");
+    let list = ["sae", "list", "--text", "text.txt", "--top", "2"];
+    assert_eq!(place.stdout(&list).lines().count(), 3);
+    let parts = ["does not have the text", "--text book.txt"];
+    place.fails(&["sae", "list"], 1, &parts);
+}
+
+#[test]
 fn all_architectures_train() {
     let place = Place::with_run();
     for (name, more) in [("topk", &[][..]), ("l1", &["--l1-coefficient", "0.02"])] {
@@ -100,6 +114,30 @@ fn an_evaluation_says_what_the_features_keep() {
     assert!(difference.abs() < 0.02, "{difference} nats apart");
     let table = place.stdout(&["sae", "evaluate", "run"]);
     assert!(table.contains("by the features, in the recurrence"), "{table}");
+}
+
+#[test]
+fn a_second_training_has_the_rate_of_the_first() {
+    let place = Place::with_run();
+    let args = ["sae", "train", "run", "--learning-rate", "0.0001"];
+    place.machado(&args).args(SMALL).assert().success();
+    let mut config: Value = serde_json::from_slice(&place.read("run/sae/cfg.json")).unwrap();
+    assert_eq!(config["metadata"]["machado"]["learning_rate"], 0.0001);
+    let stable =
+        || place.json(&["sae", "evaluate", "run", "--stability", "--json"])["stable"].clone();
+    let slow = stable();
+    // A file that does not know its rate takes the one that fits the number of features.
+    drop(config["metadata"]["machado"].as_object_mut().unwrap().remove("learning_rate"));
+    place.write("run/sae/cfg.json", config.to_string());
+    assert_ne!(stable(), slow);
+    config["metadata"]["machado"]["learning_rate"] = 0.0001.into();
+    place.write("run/sae/cfg.json", config.to_string());
+    assert_eq!(stable(), slow);
+    // Where none is named, the rule's is kept: 7e-4 · √(16384 / 32).
+    place.machado(&["sae", "train", "run", "--out", "other"]).args(SMALL).assert().success();
+    let config: Value = serde_json::from_slice(&place.read("other/cfg.json")).unwrap();
+    let rate = config["metadata"]["machado"]["learning_rate"].as_f64().unwrap();
+    assert!((rate - 7e-4 * 512f64.sqrt()).abs() < 1e-12, "{rate}");
 }
 
 #[test]

@@ -68,6 +68,10 @@ fn a_feature_is_shown_with_contexts_words_tokens_and_neighbours() {
     for part in ["fires", "promotes", "suppresses", "alike", "single unit", "strongest contexts"] {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
+    // A lift is called one: × stands before counts alone.
+    let words = text.lines().find(|line| line.starts_with("words "));
+    assert!(words.is_none_or(|words| words.contains("(lift ")), "{text}");
+    assert!(!text.contains('×'), "{text}");
     // Not a terminal: no colours, but digits.
     assert!(!text.contains('\x1b') && text.contains('9'));
     let json = place.json(&["sae", "show", &feature, "run", "--contexts", "4", "--json"]);
@@ -269,6 +273,12 @@ fn bad_requests_are_told() {
     };
     fails("show 32 run", 1, &["a feature must be from 0 to 31, not 32"]);
     fails("show run", 2, &["no feature is named", "sae list"]);
+    for show in ["show -1 run", "show 1 -1", "show 1 -1 run"] {
+        fails(show, 2, &["there is no feature -1: they are numbered from 0"]);
+    }
+    for html in ["list run --html no/x", "show 1 run --html no/x", "steer 1 run --html no/x"] {
+        fails(html, 1, &["cannot write no/x: there is no folder no", "hint: make that folder"]);
+    }
     fails("show 1 x 2", 2, &["expected numbers of features", "\"x\""]);
     fails("find run", 2, &["say what to find", "--words"]);
     fails("find run --regex a(b", 2, &["--regex \"a(b\"", "unclosed group"]);

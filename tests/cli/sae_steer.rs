@@ -357,6 +357,11 @@ fn a_report_that_cannot_be_made() {
     fails(&["--words", "mar", "--regex", "mar"], 2, &["cannot be used with"]);
     fails(&["--strengths", "1,much"], 2, &["--strengths", "expected a number that is finite"]);
     fails(&["--samples", "0"], 2, &["at least 1"]);
-    place.fails(&["sae", "steer", "24", "run"], 1, &["from 0 to 23, not 24"]);
+    let hint = "hint: the autoencoder has 24 features, numbered from 0";
+    place.fails(&["sae", "steer", "24", "run"], 1, &["from 0 to 23, not 24", hint]);
+    for wrong in ["-1", "x"] {
+        let steer = ["sae", "steer", wrong, "run"];
+        place.fails(&steer, 2, &["expected the number of a feature, 0 or more"]);
+    }
     place.fails(&["sae", "steer", "1"], 1, &["there is no autoencoder in sae", "hint: train one"]);
 }

@@ -30,6 +30,7 @@ mod shuffle;
 mod stability;
 mod stats;
 mod steer;
+mod strongest;
 mod superposition;
 mod survey;
 mod token_text;
@@ -60,6 +61,7 @@ pub use shuffle::ShuffleBuffer;
 pub use stability::{STABLE, best_cosines};
 pub use stats::{Separation, pearson, rank_p_value, spearman};
 pub use steer::{Handle, Push, Replace, Splice, Steering};
+pub use strongest::Strongest;
 pub use superposition::{Recovery, Superposition};
 pub use survey::{
     BANDS, FeatureSurvey, Firing, PropertyMatch, SurveyConfig, TokenLabels, Window, WordLift,

@@ -23,6 +23,7 @@ const CONTEXTS: usize = 5;
 
 pub(super) fn run(args: &SaeListArgs) -> Result<()> {
     let inside = Inside::open(args.inside.run.as_deref(), &args.place)?;
+    args.html.iter().try_for_each(|path| files::check_folder_of(path))?;
     let text = inside.read(&args.inside.text)?;
     let all: Vec<usize> = (0..inside.sae.d_sae()).collect();
     let contexts = if args.html.is_some() { CONTEXTS } else { 0 };

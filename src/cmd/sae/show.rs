@@ -42,7 +42,8 @@ pub(super) fn run(args: &SaeShowArgs) -> Result<()> {
     let (features, run) = named(&args.features)?;
     let inside = Inside::open(run.as_deref(), &args.place)?;
     // Also says if there is no such feature, before anything is read.
-    inside.sae.with_features(&features)?;
+    inside.sae.encoder_of(&features, inside.compute.unit())?;
+    args.html.iter().try_for_each(|path| files::check_folder_of(path))?;
     let text = inside.read(&args.text)?;
     let shown = look(&inside, &text, &features, args)?;
     let direct = ReadOut::after(&inside.site, &inside.loaded.file.model)?.is_some();
@@ -69,6 +70,9 @@ fn named(words: &[String]) -> Result<(Vec<usize>, Option<PathBuf>)> {
         match word.parse() {
             Ok(feature) if !features.contains(&feature) => features.push(feature),
             Ok(_) => {}
+            Err(_) if word.parse::<i64>().is_ok() => {
+                bail!(UsageError(format!("there is no feature {word}: they are numbered from 0")));
+            }
             Err(_) if place + 1 == words.len() => run = Some(PathBuf::from(word)),
             Err(_) => {
                 bail!(UsageError(format!(
@@ -216,7 +220,9 @@ impl Shown {
             .words
             .iter()
             .take(6)
-            .map(|word| format!("{} (×{:.0}, {:.0}%)", word.word, word.lift, 100.0 * word.share))
+            .map(|word| {
+                format!("{} (lift {:.1}, {:.0}%)", word.word, word.lift, 100.0 * word.share)
+            })
             .collect();
         if !words.is_empty() {
             figures.push(("words", words.join(", ")));

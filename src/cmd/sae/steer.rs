@@ -44,6 +44,7 @@ pub(super) fn run(args: &SaeSteerArgs) -> Result<()> {
     let sae = LoadedSae { sae, facts };
     let handle = steering::feature(&sae, args.feature)?;
     let place = place(args, site)?;
+    args.html.iter().try_for_each(|path| files::check_folder_of(path))?;
     let text = KnownText::read(&loaded, &args.inside.text, UnknownPolicy::Skip)?;
     let [study, held_out] = text.parts_or_shares(&loaded);
     let looked = study.start..study.end.min(study.start + LOOKED);

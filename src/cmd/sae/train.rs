@@ -1,14 +1,15 @@
 //! `machado sae train`: from the states of a model to features.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use machado_core::interpret::{Architecture, Reading, SaeConfig, SaeMeasure, SaeStep};
-use machado_core::model::Site;
+use machado_core::model::{Model, Site};
 use machado_core::tokenizer::UnknownPolicy;
-use machado_interop::saelens::{self, SaeFacts};
+use machado_interop::saelens::SaeFacts;
 use serde_json::{Value, json};
 
 use crate::cli::{ArchitectureArg, SaeTrainArgs};
@@ -26,31 +27,20 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
     let loaded = models::load_path(args.inside.run.as_deref())?;
     let compute = crate::cmd::compute(&args.compute)?;
     let model = &loaded.file.model;
-    let site = match &args.layer {
-        Some(name) => Site::new(&model.config, name)?,
-        None => match Site::last_state(&model.config) {
-            Some(site) => site,
-            None => bail!("the model has no GRU\nhint: name a layer with --layer"),
-        },
-    };
+    let site = site(model, args.layer.as_deref())?;
     let text = KnownText::read(&loaded, &args.inside.text, UnknownPolicy::Skip)?;
     let [study, held_out] = text.parts_or_shares(&loaded);
     let config = config(args, site.dim);
     config.check()?;
     let folder = args.out.clone().unwrap_or_else(|| sae_folder::beside(args.inside.run.as_deref()));
-    if folder.join(saelens::CONFIG).exists() {
-        bail!(
-            "the folder {} already holds an autoencoder\n\
-             hint: choose another --out, or remove that folder",
-            folder.display()
-        );
-    }
+    sae_folder::refuse_to_replace(&folder)?;
     // Whoever cannot be written to should not cost minutes.
     files::create_folder(&folder)?;
     let reading = Reading { model, compute: &compute, site: &site, ids: &text.ids };
     say(&format!(
         "model       {}\nsite        {} ({} values), {} tokens to learn from, {} held out\n\
-         features    {}, {} a state on average ({}), prefixes {:?}",
+         features    {}, {} a state on average ({}), prefixes {:?}\n\
+         saved to    {}",
         loaded.name,
         site.name,
         site.dim,
@@ -60,6 +50,7 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
         config.k,
         config.architecture.name(),
         config.prefixes,
+        Path::new(".").join(&folder).display(),
     ));
     interrupt::listen();
     let began = Instant::now();
@@ -77,11 +68,12 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
             grouped(config.steps)
         ));
     }
-    let held_out_measure = reading.measure(&sae, held_out)?;
+    let held_out_measure = reading.measure(&sae, held_out.clone())?;
     let whole = reading.measure(&sae, 0..text.ids.len())?;
     let facts = sae_folder::facts(model, &site, &config, [&held_out_measure, &whole]);
     let facts = SaeFacts { steps: progress.steps, ..facts };
     sae_folder::write(&folder, &sae, &facts)?;
+    sae_folder::write_example(&folder, &reading, &sae, held_out)?;
     let report = Report { held_out: &held_out_measure, whole: &whole, trained };
     let done = report.as_json(&facts);
     progress.log.push(done.clone());
@@ -95,6 +87,17 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
         say(&format!("saved       {}", folder.display()));
     }
     Ok(())
+}
+
+/// The layer of this name, or the last GRU.
+pub(super) fn site(model: &Model, layer: Option<&str>) -> Result<Site> {
+    match layer {
+        Some(name) => Ok(Site::new(&model.config, name)?),
+        None => match Site::last_state(&model.config) {
+            Some(site) => Ok(site),
+            None => bail!("the model has no GRU\nhint: name a layer with --layer"),
+        },
+    }
 }
 
 /// The settings, with the defaults for states of this size.

@@ -1,5 +1,9 @@
 //! A sparse autoencoder at work: states in, features out, and back.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::strongest::Strongest;
 use crate::error::{Error, Result};
 use crate::math::buffer::Buffer;
 use crate::math::matmul::{From, Packed, Rows, multiply, padded};
@@ -38,12 +42,15 @@ pub struct Active {
     pub value: f32,
 }
 
-/// A sparse autoencoder of the values at one site.
+/// A sparse autoencoder of the values at one site. Cloning it copies no weights.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sae(SaeWeights);
+pub struct Sae {
+    weights: Arc<SaeWeights>,
+    strongest: Option<Strongest>,
+}
 
 impl Sae {
-    /// An autoencoder with these weights.
+    /// An autoencoder with these weights, whose features are chosen by their thresholds alone.
     ///
     /// # Errors
     /// If their sizes do not fit together, a weight is no finite number, or a threshold is negative.
@@ -73,44 +80,132 @@ impl Sae {
             let problem = format!("the threshold of feature {feature} is negative");
             return Err(Error::Sae { problem });
         }
-        Ok(Self(weights))
+        Ok(Self { weights: Arc::new(weights), strongest: None })
+    }
+
+    /// The same autoencoder, but of the features that pass their thresholds only the strongest are
+    /// active in a state.
+    ///
+    /// # Errors
+    /// If `k` is 0 or more than there are features, or there is not a positive length for each.
+    pub fn with_strongest(self, rule: Strongest) -> Result<Self> {
+        if rule.k == 0 || rule.k > self.d_sae() {
+            return Err(Error::OutOfRange {
+                what: "k, the features of a state,".into(),
+                expected: format!("from 1 to {}", self.d_sae()),
+                found: rule.k.to_string(),
+            });
+        }
+        let lengths = rule.lengths.as_deref().unwrap_or_default();
+        if rule.lengths.is_some() && lengths.len() != self.d_sae() {
+            let problem = format!("{} lengths of {} features", lengths.len(), self.d_sae());
+            return Err(Error::Sae { problem });
+        }
+        if let Some(feature) = lengths.iter().position(|&length| length.is_nan() || length <= 0.0) {
+            let problem = format!("the length of feature {feature} is {}", lengths[feature]);
+            return Err(Error::Sae { problem });
+        }
+        Ok(Self { strongest: Some(rule), ..self })
     }
 
     /// The weights.
     pub fn weights(&self) -> &SaeWeights {
-        &self.0
+        &self.weights
+    }
+
+    /// How many features a state may have, if there is such a rule beside the thresholds.
+    pub fn strongest(&self) -> Option<&Strongest> {
+        self.strongest.as_ref()
     }
 
     /// Values of a state.
     pub fn d_in(&self) -> usize {
-        self.0.d_in
+        self.weights.d_in
     }
 
     /// Features.
     pub fn d_sae(&self) -> usize {
-        self.0.d_sae
+        self.weights.d_sae
     }
 
     /// The direction that a feature adds to a state, `[d_in]`, of length 1.
     pub fn direction(&self, feature: usize) -> &[f32] {
-        &self.0.w_dec[feature * self.0.d_in..][..self.0.d_in]
+        &self.weights.w_dec[feature * self.weights.d_in..][..self.weights.d_in]
     }
 
-    /// An autoencoder of some of the features only, in the given order: encoding costs as little as
-    /// there are features.
+    /// The activation of one feature for a state `[d_in]`: one scalar product, or up to one for each
+    /// feature where only the `k` strongest count.
+    pub fn activation(&self, feature: usize, state: &[f32]) -> f32 {
+        let centred: Vec<f32> = state.iter().zip(self.b_dec()).map(|(x, b)| x - b).collect();
+        let own = self.passed(feature, &centred);
+        let Some(rule) = self.strongest.as_ref().filter(|_| own.value > 0.0) else {
+            return own.value;
+        };
+        let before = (0..self.d_sae())
+            .map(|other| self.passed(other, &centred))
+            .filter(|other| other.value > 0.0 && rule.order(other, &own) == Ordering::Less);
+        if before.take(rule.k).count() == rule.k { 0.0 } else { own.value }
+    }
+
+    /// What passes the threshold of one feature, for a state without `b_dec`.
+    fn passed(&self, feature: usize, centred: &[f32]) -> Active {
+        let w = &self.weights;
+        let row = &w.w_enc[feature * w.d_in..][..w.d_in];
+        let value = jump(dot(row, centred) + w.b_enc[feature], w.threshold[feature]);
+        Active { feature: feature as u32, value }
+    }
+
+    /// The state `[d_in]` that some features stand for.
+    pub fn decode(&self, active: &[Active], out: &mut [f32]) {
+        out.copy_from_slice(self.b_dec());
+        for &Active { feature, value } in active {
+            add_scaled(out, value, self.direction(feature as usize));
+        }
+    }
+
+    fn b_dec(&self) -> &[f32] {
+        &self.weights.b_dec
+    }
+
+    /// What encodes many states at once.
+    pub fn encoder(&self, unit: VectorUnit) -> SaeEncoder {
+        let w = &self.weights;
+        let mut packed = Packed::new(unit, w.d_in, w.d_sae);
+        packed.pack_transposed(&w.w_enc);
+        let mut bias = Buffer::zeros(padded(w.d_sae));
+        bias[..w.d_sae].copy_from_slice(&w.b_enc);
+        SaeEncoder {
+            packed,
+            bias,
+            threshold: w.threshold.clone(),
+            b_dec: w.b_dec.clone(),
+            strongest: self.strongest.clone(),
+            wanted: None,
+            centred: Buffer::default(),
+            sums: Buffer::default(),
+        }
+    }
+
+    /// What encodes many states at once by some of the features only, which count from 0 in the given
+    /// order. By thresholds alone that costs as little as there are features.
     ///
     /// # Errors
     /// If there is no such feature, or none is named.
-    pub fn with_features(&self, features: &[usize]) -> Result<Self> {
-        let w = &self.0;
+    pub fn encoder_of(&self, features: &[usize], unit: VectorUnit) -> Result<SaeEncoder> {
+        let w = &self.weights;
         if let Some(feature) = features.iter().find(|&&feature| feature >= w.d_sae) {
             return Err(no_feature(*feature, w.d_sae));
+        }
+        if self.strongest.is_some() {
+            // Which are the strongest only all of them together tell.
+            let wanted = Some(features.iter().map(|&feature| feature as u32).collect());
+            return Ok(SaeEncoder { wanted, ..self.encoder(unit) });
         }
         let rows = |values: &[f32]| -> Vec<f32> {
             features.iter().flat_map(|&i| &values[i * w.d_in..][..w.d_in]).copied().collect()
         };
         let values = |values: &[f32]| features.iter().map(|&i| values[i]).collect();
-        Self::new(SaeWeights {
+        let some = Self::new(SaeWeights {
             d_in: w.d_in,
             d_sae: features.len(),
             w_enc: rows(&w.w_enc),
@@ -118,42 +213,8 @@ impl Sae {
             threshold: values(&w.threshold),
             w_dec: rows(&w.w_dec),
             b_dec: w.b_dec.clone(),
-        })
-    }
-
-    /// The activation of one feature for a state `[d_in]`: one scalar product.
-    pub fn activation(&self, feature: usize, state: &[f32]) -> f32 {
-        let w = &self.0;
-        let row = &w.w_enc[feature * w.d_in..][..w.d_in];
-        let sum: f32 =
-            row.iter().zip(state.iter().zip(&w.b_dec)).map(|(row, (x, b))| row * (x - b)).sum();
-        jump(sum + w.b_enc[feature], w.threshold[feature])
-    }
-
-    /// The state `[d_in]` that some features stand for.
-    pub fn decode(&self, active: &[Active], out: &mut [f32]) {
-        out.copy_from_slice(&self.0.b_dec);
-        for &Active { feature, value } in active {
-            add_scaled(out, value, self.direction(feature as usize));
-        }
-    }
-
-    /// What encodes many states at once.
-    pub fn encoder(&self, unit: VectorUnit) -> SaeEncoder {
-        let w = &self.0;
-        let mut packed = Packed::new(unit, w.d_in, w.d_sae);
-        packed.pack_transposed(&w.w_enc);
-        let mut bias = Buffer::zeros(padded(w.d_sae));
-        bias[..w.d_sae].copy_from_slice(&w.b_enc);
-        let (threshold, b_dec) = (w.threshold.clone(), w.b_dec.clone());
-        SaeEncoder {
-            packed,
-            bias,
-            threshold,
-            b_dec,
-            centred: Buffer::default(),
-            sums: Buffer::default(),
-        }
+        })?;
+        Ok(some.encoder(unit))
     }
 }
 
@@ -164,6 +225,9 @@ pub struct SaeEncoder {
     bias: Buffer,
     threshold: Vec<f32>,
     b_dec: Vec<f32>,
+    strongest: Option<Strongest>,
+    /// The features that are told, by new numbers; `None` for all by their own.
+    wanted: Option<Vec<u32>>,
     centred: Buffer,
     sums: Buffer,
 }
@@ -191,9 +255,24 @@ impl SaeEncoder {
                     active.push(Active { feature: feature as u32, value });
                 }
             }
-            visit(row, &active);
+            if let Some(rule) = &self.strongest {
+                rule.keep(&mut active);
+            }
+            match &self.wanted {
+                None => visit(row, &active),
+                Some(wanted) => visit(row, &renumbered(&active, wanted)),
+            }
         }
     }
+}
+
+/// Those of the active features that are wanted, with their places among the wanted ones as numbers.
+fn renumbered(active: &[Active], wanted: &[u32]) -> Vec<Active> {
+    let place = |(number, feature): (usize, &u32)| {
+        let found = active.binary_search_by_key(feature, |active| active.feature).ok()?;
+        Some(Active { feature: number as u32, value: active[found].value })
+    };
+    wanted.iter().enumerate().filter_map(place).collect()
 }
 
 /// The error where there is no such feature.
@@ -264,20 +343,77 @@ mod tests {
         assert_eq!(decoded, [10.75, 21.2, 31.6]);
     }
 
+    fn encoded(mut encoder: SaeEncoder, states: &[f32]) -> Vec<Vec<(u32, f32)>> {
+        let mut codes = Vec::new();
+        encoder.encode(states, |_, active| {
+            codes.push(active.iter().map(|a| (a.feature, a.value)).collect());
+        });
+        codes
+    }
+
     #[test]
     fn some_features_are_those_of_the_whole() {
         let (sae, state) = (sae(), [9.75, 21.0, 0.0]);
-        let second = sae.with_features(&[1]).unwrap();
-        assert_eq!(second.direction(0), sae.direction(1));
-        assert_eq!(second.activation(0, &state), sae.activation(1, &state));
-        let error = sae.with_features(&[0, 2]).unwrap_err().to_string();
+        let unit = VectorUnit::detect();
+        let of = |features: &[usize]| encoded(sae.encoder_of(features, unit).unwrap(), &state);
+        assert_eq!(of(&[1]), [[(0, 2.0)]]);
+        assert_eq!(of(&[1, 0, 1]), [[(0, 2.0), (1, 0.75), (2, 2.0)]]);
+        let error = sae.encoder_of(&[0, 2], unit).unwrap_err().to_string();
         assert_eq!(error, "a feature must be from 0 to 1, not 2");
+        assert!(sae.encoder_of(&[], unit).is_err());
+    }
+
+    /// Four features of one value: p = (x, 2x, 2x, −x).
+    fn with_k(k: usize, lengths: Option<&[f32]>) -> Result<Sae> {
+        let weights = SaeWeights {
+            d_in: 1,
+            d_sae: 4,
+            w_enc: vec![1.0, 2.0, 2.0, -1.0],
+            b_enc: vec![0.0; 4],
+            threshold: vec![0.0; 4],
+            w_dec: vec![1.0; 4],
+            b_dec: vec![0.0],
+        };
+        Sae::new(weights)?.with_strongest(Strongest { k, lengths: lengths.map(Arc::from) })
+    }
+
+    #[test]
+    fn only_the_k_strongest_are_active() {
+        let unit = VectorUnit::detect();
+        // Of −3 only one feature is positive, whatever k is.
+        for (k, of_3) in [(1, vec![(1, 6.0)]), (2, vec![(1, 6.0), (2, 6.0)])] {
+            let sae = with_k(k, None).unwrap();
+            let codes = encoded(sae.encoder(unit), &[3.0, -3.0, 0.0]);
+            assert_eq!(codes, [of_3.clone(), vec![(3, 3.0)], vec![]]);
+            for feature in 0..4 {
+                let known = of_3.iter().find(|(number, _)| *number as usize == feature);
+                assert_eq!(sae.activation(feature, &[3.0]), known.map_or(0.0, |(_, value)| *value));
+            }
+            // A feature that is asked for alone is still one of many.
+            let of = |features: &[usize]| encoded(sae.encoder_of(features, unit).unwrap(), &[3.0]);
+            assert_eq!(of(&[0]), [vec![]]);
+            assert_eq!(of(&[3, 1]), [[(1, 6.0)]]);
+        }
+        let error = |k, lengths| with_k(k, lengths).unwrap_err().to_string();
+        assert_eq!(error(5, None), "k, the features of a state, must be from 1 to 4, not 5");
+        assert!(error(0, None).ends_with("not 0"));
+        assert!(error(1, Some(&[1.0])).ends_with("1 lengths of 4 features"));
+        assert!(error(1, Some(&[1.0, 0.0, 1.0, 1.0])).ends_with("the length of feature 1 is 0"));
+    }
+
+    /// Of 3 the activations are (3, 6, 6, 0), compared by 6, 2, 3.
+    #[test]
+    fn features_are_compared_at_the_lengths_that_they_had() {
+        let sae = with_k(2, Some(&[0.5, 3.0, 2.0, 1.0])).unwrap();
+        assert_eq!(encoded(sae.encoder(VectorUnit::detect()), &[3.0]), [[(0, 3.0), (2, 6.0)]]);
+        let each = [0, 1, 2, 3].map(|feature| sae.activation(feature, &[3.0]));
+        assert_eq!(each, [3.0, 0.0, 6.0, 0.0]);
     }
 
     #[test]
     fn broken_weights_are_errors_that_say_what_is_wrong() {
         let error = |change: fn(&mut SaeWeights)| {
-            let mut weights = sae().0;
+            let mut weights = sae().weights().clone();
             change(&mut weights);
             Sae::new(weights).unwrap_err().to_string()
         };

@@ -159,11 +159,15 @@ impl SaeConfig {
         Ok(())
     }
 
+    /// The learning rate at its highest, also where the config leaves it open.
+    pub fn highest_learning_rate(&self) -> f64 {
+        self.learning_rate
+            .unwrap_or_else(|| 7e-4 * f64::from(1 << 14).sqrt() / (self.d_sae as f64).sqrt())
+    }
+
     /// The learning rate of a step, which counts from 0.
     fn learning_rate_at(&self, step: u64) -> f64 {
-        let highest = self
-            .learning_rate
-            .unwrap_or_else(|| 7e-4 * f64::from(1 << 14).sqrt() / (self.d_sae as f64).sqrt());
+        let highest = self.highest_learning_rate();
         let steps = self.steps as f64;
         let rising = (step + 1) as f64 / (WARM_UP * steps).max(1.0);
         let falling = (steps - step as f64) / (COOL_DOWN * steps).max(1.0);

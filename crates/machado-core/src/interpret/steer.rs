@@ -22,12 +22,23 @@ pub struct Handle {
     /// The measure is `read · x + bias`, `[d_in]`.
     read: Vec<f32>,
     bias: f32,
-    /// A measure below it counts as 0; `None` for measures that may be negative.
-    threshold: Option<f32>,
+    /// When a measure counts as 0.
+    floor: Floor,
     /// What a measure of 1 adds to the state, `[d_in]`.
     direction: Vec<f32>,
     /// The strongest measure that was seen.
     unit: f32,
+}
+
+/// When a measure counts as 0.
+#[derive(Clone, Debug, PartialEq)]
+enum Floor {
+    /// Never: it may be negative.
+    None,
+    /// Up to a threshold.
+    Threshold(f32),
+    /// Unless it is among the strongest of the autoencoder's features in the state.
+    Rivals { sae: Sae, feature: usize },
 }
 
 impl Handle {
@@ -51,7 +62,10 @@ impl Handle {
         let read = w.w_enc[feature * w.d_in..][..w.d_in].to_vec();
         Ok(Self {
             bias: w.b_enc[feature] - dot(&read, &w.b_dec),
-            threshold: Some(w.threshold[feature]),
+            floor: match sae.strongest() {
+                None => Floor::Threshold(w.threshold[feature]),
+                Some(_) => Floor::Rivals { sae: sae.clone(), feature },
+            },
             direction: sae.direction(feature).to_vec(),
             unit: max_activation,
             read,
@@ -71,7 +85,7 @@ impl Handle {
         }
         let direction: Vec<f32> = direction.iter().map(|x| x / length).collect();
         let bias = -dot(&direction, origin);
-        Ok(Self { read: direction.clone(), bias, threshold: None, direction, unit })
+        Ok(Self { read: direction.clone(), bias, floor: Floor::None, direction, unit })
     }
 
     /// One value of a state of `d_in`, measured as it stands and in units of 1: what a unit of a GRU
@@ -117,9 +131,11 @@ impl Handle {
     /// The measure of a state, `[d_in]`.
     pub fn measure(&self, state: &[f32]) -> f32 {
         let sum = dot(&self.read, state) + self.bias;
-        match self.threshold {
-            Some(threshold) if sum <= threshold => 0.0,
-            _ => sum,
+        match &self.floor {
+            Floor::None => sum,
+            Floor::Threshold(threshold) if sum > *threshold => sum,
+            Floor::Threshold(_) => 0.0,
+            Floor::Rivals { sae, feature } => sae.activation(*feature, state),
         }
     }
 
@@ -273,7 +289,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::interpret::SaeWeights;
+    use crate::interpret::{SaeWeights, Strongest};
 
     /// Feature 0 reads 2·(x₀ − 1) and pushes along x₁; feature 1 reads x₂ + ½ and pushes along x₂.
     fn sae() -> Sae {
@@ -319,6 +335,19 @@ mod tests {
             let found = steered(&Steering::new().and(handle, push), state);
             found.iter().zip(state).for_each(|(a, b)| assert!((a - b).abs() < 1e-6, "{found:?}"));
         }
+    }
+
+    /// With k = 1 of both features only the stronger one is there: 2·(x₀ − 1) = 2 beside x₂ + ½.
+    #[test]
+    fn one_of_the_k_strongest_is_taken_out_and_any_other_is_not_there() {
+        let sae = sae().with_strongest(Strongest { k: 1, lengths: None }).unwrap();
+        let one = |push| Steering::new().and(Handle::feature(&sae, 0, 4.0).unwrap(), push);
+        let [strong, weak] = [[2.0, 0.3, 1.0], [2.0, 0.3, 3.0]];
+        assert_eq!(steered(&one(Push::Off), strong), [2.0, -1.7, 1.0]);
+        assert_eq!(steered(&one(Push::Off), weak), weak);
+        // Held at 4, there is 2 of it, or nothing.
+        assert_eq!(steered(&one(Push::Clamp(1.0)), strong), [2.0, 2.3, 1.0]);
+        assert_eq!(steered(&one(Push::Clamp(1.0)), weak), [2.0, 4.3, 3.0]);
     }
 
     #[test]

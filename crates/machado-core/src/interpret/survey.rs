@@ -17,7 +17,6 @@ use super::token_text::TokenText;
 use super::train_on_text::Reading;
 use super::word_index::{NO_WORD, Words};
 use crate::error::Result;
-use crate::math::simd::VectorUnit;
 
 /// Bands between 0 and a feature's strongest activation.
 pub const BANDS: usize = 10;
@@ -238,23 +237,24 @@ impl Tally {
 
 impl<'a> Survey<'a> {
     fn new(
-        sae: &Sae,
-        unit: VectorUnit,
-        max_activations: &[f32],
+        encoder: SaeEncoder,
+        b_dec: &[f32],
+        max_activations: Vec<f32>,
         labels: &'a TokenLabels,
         config: SurveyConfig,
     ) -> Self {
+        let d_in = b_dec.len();
         Self {
             labels,
             config,
-            encoder: sae.encoder(unit),
-            d_in: sae.d_in(),
-            max_activations: max_activations.to_vec(),
+            encoder,
+            d_in,
             waiting: Vec::new(),
             places: Vec::new(),
-            features: vec![Tally::new(sae.d_in(), &config); sae.d_sae()],
-            shift: sae.weights().b_dec.clone(),
-            unit_sums: vec![[0.0; 2]; sae.d_in()],
+            features: vec![Tally::new(d_in, &config); max_activations.len()],
+            max_activations,
+            shift: b_dec.to_vec(),
+            unit_sums: vec![[0.0; 2]; d_in],
             positions: 0,
             property_totals: vec![0; properties().len()],
         }
@@ -443,9 +443,9 @@ impl Reading<'_> {
         range: Range<usize>,
     ) -> Result<Vec<FeatureSurvey>> {
         assert_eq!(labels.blocks.len(), self.ids.len(), "a label for each token");
-        let chosen = sae.with_features(features)?;
-        let maxima: Vec<f32> = features.iter().map(|&feature| max_activations[feature]).collect();
-        let mut survey = Survey::new(&chosen, self.compute.unit(), &maxima, labels, config);
+        let encoder = sae.encoder_of(features, self.compute.unit())?;
+        let maxima = features.iter().map(|&feature| max_activations[feature]).collect();
+        let mut survey = Survey::new(encoder, &sae.weights().b_dec, maxima, labels, config);
         self.for_each(range, |place, state| survey.add(place, state))?;
         Ok(survey.finish(features))
     }
@@ -483,6 +483,7 @@ impl Reading<'_> {
 mod tests {
     use super::*;
     use crate::interpret::SaeWeights;
+    use crate::math::simd::VectorUnit;
     use crate::tokenizer::{CharTokenizer, Tokenizer, UnknownPolicy};
 
     const TEXT: &str = "mar alto\nno mar\ncéu azul, mar e mar\n";
@@ -511,7 +512,8 @@ mod tests {
     /// Unit 0 says the r of each "mar", and how often it has come; unit 1 each line end.
     fn surveyed(config: SurveyConfig) -> Vec<FeatureSurvey> {
         let labels = labels();
-        let mut survey = Survey::new(&sae(), VectorUnit::detect(), &[4.0, 1.0], &labels, config);
+        let encoder = sae().encoder(VectorUnit::detect());
+        let mut survey = Survey::new(encoder, &[0.0; 2], vec![4.0, 1.0], &labels, config);
         let mut seen = 0.0;
         for (place, c) in TEXT.chars().enumerate() {
             let is_r = c == 'r';

@@ -43,7 +43,7 @@ pub(super) fn train(
         prefixes: facts.prefixes.clone(),
         batch_size: facts.batch_size,
         steps: facts.steps,
-        learning_rate: None,
+        learning_rate: facts.learning_rate,
         seed,
     };
     let bar = ProgressBar::new(config.steps).with_style(
