@@ -72,8 +72,9 @@ pub struct ConceptsArgs {
     #[arg(long = "concept", value_name = "NAME=WORDS", value_parser = parse_concept)]
     pub concepts: Vec<NamedConcept>,
 
-    /// Other features to compare each chosen one with
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = one_to::<10000>)]
+    /// Other features to compare each chosen one with; so many that a rank can be sure for all
+    /// concepts together
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = one_to::<10000>)]
     pub random_features: usize,
 
     /// Texts drawn for each figure

@@ -61,6 +61,9 @@ struct Report<'a> {
 
 pub(super) fn run(args: &ConceptsArgs) -> Result<()> {
     let (began, compute) = (Instant::now(), crate::cmd::compute(&args.compute)?);
+    if args.run.is_none() {
+        wanted::check(args)?;
+    }
     files::create_folder(&args.out)?;
     let run = match &args.run {
         Some(run) => run.clone(),
@@ -70,7 +73,6 @@ pub(super) fn run(args: &ConceptsArgs) -> Result<()> {
     let texts: &[PathBuf] = if args.run.is_some() { &args.text } else { &[] };
     let text = KnownText::read(&loaded, texts, UnknownPolicy::Skip)?;
     let [study, held_out] = text.parts_or_shares(&loaded);
-    // Where concepts are known before anything is trained, nothing is waited for in vain.
     let whole = TokenText::new(&loaded.file.model.tokenizer, &text.ids, 0..text.ids.len());
     let vocabulary = WordCounts::of(whole.text());
     let parts = [first(&study, STUDIED), first(&held_out, JUDGED)];

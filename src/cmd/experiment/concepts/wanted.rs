@@ -4,12 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use machado_core::interpret::experiment::Wanted;
 use machado_core::interpret::{Concept, Kind, TokenText, WordCounts, word_ranges, words};
 
-use crate::cli::{ConceptsArgs, NamedConcept};
+use machado_core::text::Standardize;
+
+use crate::cli::{ConceptsArgs, NamedConcept, UsageError};
 use crate::say::say;
+use crate::texts::{self, Texts};
 
 /// The concepts of the essay's author that are frequent enough.
 const DEFAULT: [(&str, &str); 6] = [
@@ -85,6 +88,54 @@ fn count(all: &HashSet<String>, text: &str) -> u64 {
     words(text).filter(|word| all.contains(&word.to_lowercase())).count() as u64
 }
 
+/// Looks whether the text of a model that is to be trained has the concepts at all, so that nobody
+/// waits in vain.
+pub(super) fn check(args: &ConceptsArgs) -> Result<()> {
+    if args.text.iter().any(|path| path.as_os_str() == texts::STANDARD_INPUT) {
+        bail!(UsageError(
+            "the text is read more than once, so it cannot come from the standard input\n\
+             hint: save it in a file"
+                .into()
+        ));
+    }
+    let mut whole = String::new();
+    Texts::open(&args.text)?.for_each_piece(Standardize::None, |piece| {
+        whole.push_str(piece);
+        Ok(())
+    })?;
+    let vocabulary = WordCounts::of(&whole);
+    let comes = |concept: &NamedConcept| {
+        let patterns = folded(concept);
+        let words = vocabulary.by_count().into_iter();
+        let own = words.filter(|(word, _)| is_of(&patterns, &word.to_lowercase()));
+        own.map(|(_, n)| n).sum::<u64>()
+    };
+    if args.concepts.is_empty() {
+        return match default().iter().any(|concept| comes(concept) >= LEAST[0]) {
+            true => Ok(()),
+            false => Err(none()),
+        };
+    }
+    match args.concepts.iter().find(|concept| comes(concept) == 0) {
+        Some(concept) => bail!(
+            "no word of {:?} comes in the text\nhint: give it words that do, with --concept",
+            concept.name
+        ),
+        None => Ok(()),
+    }
+}
+
+fn none() -> anyhow::Error {
+    anyhow!(
+        "the text has none of the usual concepts often enough\n\
+         hint: name those that it has, as in --concept sea=sea,ship*,wave*"
+    )
+}
+
+fn folded(concept: &NamedConcept) -> Vec<String> {
+    concept.words.iter().map(|word| word.to_lowercase()).collect()
+}
+
 /// The concepts that the flags name, or the default ones that the text has.
 pub(super) fn wanted(
     args: &ConceptsArgs,
@@ -115,10 +166,7 @@ pub(super) fn wanted(
         say(&format!("note: left out: {problem}"));
     }
     if found.is_empty() {
-        bail!(
-            "the text has none of the usual concepts often enough\n\
-             hint: name those that it has, as in --concept sea=sea,ship*,wave*"
-        );
+        return Err(none());
     }
     Ok(found)
 }
@@ -145,7 +193,7 @@ fn find(
     vocabulary: &WordCounts,
     parts: &[Range<usize>; 2],
 ) -> Found {
-    let patterns: Vec<String> = named.words.iter().map(|word| word.to_lowercase()).collect();
+    let patterns = folded(named);
     let mut counts: HashMap<String, u64> = HashMap::new();
     // As they are written in the text, for what the model reads.
     let mut written = Vec::new();

@@ -55,7 +55,7 @@ impl ConceptsConfig {
             strengths: vec![0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
             samples: 48,
             tokens: tokens.max(1),
-            controls: 100,
+            controls: 200,
         }
     }
 
@@ -240,15 +240,15 @@ pub fn concepts(
     let all: Vec<&Concept> = wanted.iter().map(|one| &one.concept).collect();
     let find = FindConfig { top: config.candidates, seed: config.seed };
     let found = lab.reading.find_each(lab.sae, lab.max_activations, &all, find)?;
-    let (mut reports, mut held, mut benches) = (Vec::new(), Vec::new(), Vec::new());
-    for (number, (one, found)) in wanted.iter().zip(&found).enumerate() {
-        let bench = Bench::new(lab, config, one)?;
+    let benches: Result<Vec<Bench<'_>>> =
+        wanted.iter().map(|one| Bench::new(lab, config, one)).collect();
+    let (benches, mut reports, mut held) = (benches?, Vec::new(), Vec::new());
+    for (number, (bench, found)) in benches.iter().zip(&found).enumerate() {
         watch(ConceptStage::Choosing(number));
-        let chosen = choose(&bench, found)?;
+        let chosen = choose(&benches, number, found)?;
         watch(ConceptStage::Comparing(number));
-        reports.push(compare(&bench, found, &chosen)?);
+        reports.push(compare(bench, found, &chosen)?);
         held.push(chosen);
-        benches.push(bench);
     }
     holm(&mut reports);
     watch(ConceptStage::Crossing);

@@ -12,9 +12,6 @@ use crate::model::Intervention;
 /// in AUROC.
 const NEARLY_AS_GOOD: f64 = 0.1;
 
-/// Of the features that know it, those whose texts are looked at.
-const TRIED: usize = 3;
-
 /// How much more texts may surprise the unsteered model than its own where a strength is chosen, as
 /// a share.
 pub(super) const MOST_EXTRA: f64 = 0.20;
@@ -26,36 +23,39 @@ pub(super) struct Chosen {
     pub(super) strength: f32,
 }
 
-/// The feature that does most for the words among those that know the concept, at the strength at
-/// which it does most while texts stay fluent.
-pub(super) fn choose(bench: &Bench<'_>, found: &ConceptScores) -> Result<Chosen> {
+/// The feature that does most for the words of its own concept, beyond those of the others, among
+/// those that know the concept; at the strength at which it does most while texts stay fluent.
+pub(super) fn choose(benches: &[Bench<'_>], own: usize, found: &ConceptScores) -> Result<Chosen> {
+    let bench = &benches[own];
     let auroc = |scored: &Scored| scored.study.auroc;
     let best = found.features.iter().map(auroc).fold(0.0, f64::max);
     let mut able = Vec::new();
     for scored in found.features.iter().filter(|scored| auroc(scored) >= best - NEARLY_AS_GOOD) {
         let max = bench.lab.max_activations[scored.number];
         let handle = Handle::feature(bench.lab.sae, scored.number, max)?;
-        let score = bench.trials[0].output_score(&handle, Push::Clamp(0.5), &bench.place)?;
+        let scores: Result<Vec<f64>> = benches
+            .iter()
+            .map(|bench| bench.trials[0].output_score(&handle, Push::Clamp(0.5), &bench.place))
+            .collect();
+        let scores = scores?;
+        let all = scores.iter().sum::<f64>() / scores.len() as f64;
+        // What lifts any noun is no feature of a concept; a single concept has no others to tell it by.
+        let score = if scores.len() > 1 { scores[own] - all } else { scores[own] };
         able.push((score, *scored, handle));
     }
     able.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.number.cmp(&b.1.number)));
-    let mut chosen: Option<(f64, Chosen)> = None;
-    for (_, scored, handle) in able.into_iter().take(TRIED) {
-        let (strength, score) = strength(bench, &handle)?;
-        if chosen.as_ref().is_none_or(|(best, _)| score > *best) {
-            chosen = Some((score, Chosen { scored, handle, strength }));
-        }
-    }
+    let best = able.into_iter().next();
     let nothing = || Error::Intervention {
         problem: "no feature is active where the concept is; train the autoencoder for longer"
             .into(),
     };
-    chosen.map(|(_, chosen)| chosen).ok_or_else(nothing)
+    let (_, scored, handle) = best.ok_or_else(nothing)?;
+    let strength = strength(bench, &handle)?;
+    Ok(Chosen { scored, handle, strength })
 }
 
-/// The strength with the best score among those that leave texts fluent, and that score; the weakest
-/// if none does.
-pub(super) fn strength(bench: &Bench<'_>, handle: &Handle) -> Result<(f32, f64)> {
+/// The strength with the best score among those that leave texts fluent; the weakest if none does.
+pub(super) fn strength(bench: &Bench<'_>, handle: &Handle) -> Result<f32> {
     let (trial, plain) = (&bench.trials[0], &bench.plain[0]);
     let mut best = (bench.config.strengths[0], f64::NEG_INFINITY);
     for (place, &strength) in bench.config.strengths.iter().enumerate() {
@@ -70,7 +70,7 @@ pub(super) fn strength(bench: &Bench<'_>, handle: &Handle) -> Result<(f32, f64)>
             break;
         }
     }
-    Ok(best)
+    Ok(best.0)
 }
 
 /// A handle held at a strength.

@@ -89,8 +89,7 @@ fn controls(bench: &Bench<'_>, chosen: &Chosen) -> Result<Vec<Did>> {
         row("feature, read-out only", &chosen.handle, &output, chosen.strength)?;
     }
     for (method, handle) in &of_state {
-        let (strength, _) = strength(bench, handle)?;
-        row(method, handle, &bench.place, strength)?;
+        row(method, handle, &bench.place, strength(bench, handle)?)?;
     }
     Ok(rows)
 }
