@@ -123,7 +123,11 @@ fn flags_that_documents_name_exist() {
         .iter()
         .map(|command| place.stdout(&[command, "--help"]))
         .chain(of_sae.iter().map(|command| place.stdout(&["sae", command, "--help"])))
-        .chain([place.stdout(&["experiment", "favourite-science", "--help"])])
+        .chain(
+            ["favourite-science", "concepts"]
+                .iter()
+                .map(|name| place.stdout(&["experiment", name, "--help"])),
+        )
         .collect();
     for name in DOCUMENTS {
         let document = document(name);

@@ -95,7 +95,9 @@ fn an_evaluation_says_what_the_features_keep() {
     let expected = (nats("mean") - nats("output")) / (nats("mean") - nats("clean"));
     assert!((recovered - expected).abs() < 1e-9);
     assert!(json["recovered_state"].as_f64().unwrap() <= 1.0);
-    assert!((0.0..=1.0).contains(&json["stable"].as_f64().unwrap()), "{json}");
+    for key in ["features", "first_prefix", "firings"] {
+        assert!((0.0..=1.0).contains(&json["stability"][key].as_f64().unwrap()), "{json}");
+    }
     for kind in [
         "features",
         "single units",
@@ -124,7 +126,7 @@ fn a_second_training_has_the_rate_of_the_first() {
     let mut config: Value = serde_json::from_slice(&place.read("run/sae/cfg.json")).unwrap();
     assert_eq!(config["metadata"]["machado"]["learning_rate"], 0.0001);
     let stable =
-        || place.json(&["sae", "evaluate", "run", "--stability", "--json"])["stable"].clone();
+        || place.json(&["sae", "evaluate", "run", "--stability", "--json"])["stability"].clone();
     let slow = stable();
     // A file that does not know its rate takes the one that fits the number of features.
     drop(config["metadata"]["machado"].as_object_mut().unwrap().remove("learning_rate"));

@@ -58,7 +58,7 @@ pub use recovered::LossRecovered;
 pub use sae::{Active, Sae, SaeEncoder, SaeWeights};
 pub use sae_train::{Architecture, SaeConfig, SaeStep, SaeTrainer, Scaling};
 pub use shuffle::ShuffleBuffer;
-pub use stability::{STABLE, best_cosines};
+pub use stability::{STABLE, Stability, best_cosines};
 pub use stats::{Separation, pearson, rank_p_value, spearman};
 pub use steer::{Handle, Push, Replace, Splice, Steering};
 pub use strongest::Strongest;

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Result;
-use machado_core::interpret::{LossRecovered, STABLE, SaeMeasure};
+use machado_core::interpret::{LossRecovered, STABLE, SaeMeasure, Stability};
 use machado_core::tokenizer::UnknownPolicy;
 use serde_json::{Value, json};
 
@@ -29,8 +29,8 @@ pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
     say(&format!("site        {}, {} tokens", site.name, grouped(range.len() as u64)));
     let reading = inside.reading(&text);
     let measure = reading.measure(sae, range.clone())?;
-    let stable = match args.stability {
-        true => Some(again::stable_share(&reading, sae, facts, text.parts_or_shares(loaded))?),
+    let stability = match args.stability {
+        true => Some(again::stability(&reading, sae, facts, text.parts_or_shares(loaded))?),
         false => None,
     };
     let coverage = match args.coverage {
@@ -41,7 +41,7 @@ pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
     };
     let recovered =
         LossRecovered::measure(&reading, &Arc::new(sae.clone()), &measure.moments.mean, range)?;
-    let report = Report { measure: &measure, recovered, stable, coverage };
+    let report = Report { measure: &measure, recovered, stability, coverage };
     let mut out = std::io::stdout().lock();
     if args.json {
         writeln!(out, "{}", report.as_json())?;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &SaeEvaluateArgs) -> Result<()> {
 struct Report<'a> {
     measure: &'a SaeMeasure,
     recovered: LossRecovered,
-    stable: Option<f64>,
+    stability: Option<Stability>,
     coverage: Option<Covering>,
 }
 
@@ -79,7 +79,7 @@ impl Report<'_> {
             },
             "recovered_output": recovered.score(recovered.output),
             "recovered_state": recovered.state.map(|nats| recovered.score(nats)),
-            "stable": self.stable,
+            "stability": self.stability,
             "coverage": self.coverage.as_ref().map(Covering::as_json),
             "tokens": measure.positions(),
         })
@@ -113,11 +113,17 @@ impl Report<'_> {
         }
         text += &line("by the mean state", recovered.mean);
         text += &line("by zeros", recovered.zero);
-        if let Some(stable) = self.stable {
+        if let Some(found) = &self.stability {
+            let share = |share: f64| format!("{:.1}%", 100.0 * share);
             text += &format!(
-                "\nstable              {:.1}% of the features that fire are found again with another \
-                 seed (cosine from {STABLE})\n",
-                100.0 * stable
+                "\nstable              {} of the features that fire are found again with another seed \
+                 (cosine from {STABLE}),\n                    {} of the first prefix, {} of all firing; best \
+                 cosine {:.3} on average, {:.3} by chance\n",
+                share(found.features),
+                share(found.first_prefix),
+                share(found.firings),
+                found.mean_cosine,
+                found.mean_cosine_by_chance
             );
         }
         if let Some(coverage) = &self.coverage {

@@ -4,21 +4,20 @@ use std::ops::Range;
 
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use machado_core::interpret::{Architecture, Reading, STABLE, Sae, SaeConfig, best_cosines};
+use machado_core::interpret::{Architecture, Reading, Sae, SaeConfig, Stability};
 use machado_interop::saelens::SaeFacts;
 
-/// The share of the features that fire at all which a training with the next seed finds again.
-pub(super) fn stable_share(
+/// What a training with the next seed finds again.
+pub(super) fn stability(
     reading: &Reading<'_>,
     sae: &Sae,
     facts: &SaeFacts,
     [study, held_out]: [Range<usize>; 2],
-) -> Result<f64> {
+) -> Result<Stability> {
     let other = train(reading, sae, facts, facts.seed + 1, [study, held_out])?;
-    let cosines = best_cosines(sae, &other, reading.compute.unit());
-    let live = || facts.active_positions.iter().zip(&cosines).filter(|(count, _)| **count > 0);
-    let stable = live().filter(|(_, cosine)| **cosine >= STABLE).count();
-    Ok(stable as f64 / live().count().max(1) as f64)
+    let first_prefix = facts.prefixes.first().copied().unwrap_or(sae.d_sae());
+    let unit = reading.compute.unit();
+    Ok(Stability::of([sae, &other], &facts.active_positions, first_prefix, unit))
 }
 
 /// An autoencoder with the settings of another one and this seed.
