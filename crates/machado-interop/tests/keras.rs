@@ -16,7 +16,7 @@ const ROWS: usize = 4;
 /// Both compute in `f32`, in another order.
 const TOLERANCE: f64 = 1e-5;
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -100,6 +100,10 @@ pub(super) fn read(
         (OptimizerConfig::Nadam(_), Some(product)) => product,
         _ => 1.0,
     };
+    if reader.weights.shape(&reader.path())?.is_some() {
+        let problem = format!("there are more variables than {class_name} has for these weights");
+        return Err(reader.damaged(&problem));
+    }
     // What machado wrote itself is exact, if it is of the same step.
     let exact = own.filter(|own| own.momentum_product as f32 == product as f32);
     let (product, rate) = match exact {

@@ -258,10 +258,10 @@ mod tests {
             (&with[2..], 3, "\u{FFFD}ab"),
             (&with[2..], 4, "\0\u{FFFD}ab"),
         ] {
-            assert_eq!(fitted(tokens, size).unwrap(), expected, "{tokens:?} for {size}");
+            assert_eq!(fitted(tokens, size).expect("a fit"), expected, "{tokens:?} for {size}");
         }
         for (tokens, size) in [(&with[..], 5), (&with, 1), (&with[2..], 5)] {
-            let message = fitted(tokens, size).unwrap_err().to_string();
+            let message = fitted(tokens, size).expect_err("no fit").to_string();
             assert!(message.contains(&format!("but the model has {size}")), "{message}");
         }
     }
@@ -273,7 +273,7 @@ mod tests {
             (["", "[UNK]", "a", ""], "token 3 is \"\""),
             (["", "[UNK]", "a", "a"], "'a' comes twice"),
         ] {
-            let message = fitted(&tokens, 4).unwrap_err().to_string();
+            let message = fitted(&tokens, 4).expect_err("no fit").to_string();
             assert!(message.contains(part) && message.contains("hint:"), "{message}");
         }
     }
