@@ -60,7 +60,7 @@ fn best_of_run(folder: &Path) -> PathBuf {
 impl LoadedModel {
     /// What was done to the text that the model was trained on, and is done to a prompt.
     pub fn standardize(&self) -> Standardize {
-        self.file.config.as_ref().map_or(Standardize::None, |config| config.text.standardize)
+        self.file.standardize
     }
 
     /// The texts that the model was trained on: the sample text, or what the run that it lies in

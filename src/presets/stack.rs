@@ -37,7 +37,7 @@ fn set_sizes(layers: &mut [LayerConfig], settings: &Settings) {
             LayerConfig::Conv1d { filters, .. } => {
                 *filters = settings.filters.unwrap_or(*filters);
             }
-            LayerConfig::Gru { units } => *units = settings.units.unwrap_or(*units),
+            LayerConfig::Gru { units, .. } => *units = settings.units.unwrap_or(*units),
             LayerConfig::Dropout { .. } | LayerConfig::Add { .. } | LayerConfig::Dense { .. } => {}
         }
     }

@@ -7,7 +7,7 @@
 mod container;
 
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use self::container::{Container, Tensor};
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use crate::model::{self, Model, ModelConfig};
 use crate::optimizer::{Optimizer, OptimizerConfig};
 use crate::params::ParameterTable;
 use crate::run::{Progress, RunConfig, TrainingFacts};
+use crate::text::Standardize;
 use crate::tokenizer::Tokenizer;
 
 /// The version of the files that this program writes, and the highest that it reads.
@@ -29,6 +30,7 @@ mod key {
     pub(super) const CONFIG: &str = "machado.config";
     pub(super) const PROGRESS: &str = "machado.progress";
     pub(super) const OPTIMIZER: &str = "machado.optimizer";
+    pub(super) const STANDARDIZE: &str = "machado.standardize";
 }
 
 /// The tensor with the state of the streams.
@@ -43,6 +45,43 @@ pub struct ModelFile {
     pub training: Option<TrainingFacts>,
     /// The config of the run that it comes from.
     pub config: Option<RunConfig>,
+    /// What was done to the text that it learnt from, and is done to a prompt.
+    pub standardize: Standardize,
+}
+
+/// All that a file of either kind holds.
+///
+/// What a [`Trainer`](crate::train::Trainer) writes comes back byte for byte from
+/// [`to_bytes`](Self::to_bytes).
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// The model, and what is known of it.
+    pub file: ModelFile,
+    /// What learning goes on from; nothing in a file with just a model.
+    pub learning: Option<Learning>,
+}
+
+/// What learning goes on from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learning {
+    /// The optimizer, with what it remembers.
+    pub optimizer: Optimizer,
+    /// How fast it learns, where no config of a run says it.
+    pub rate: Option<Rate>,
+    /// How far the run is that it belongs to.
+    pub progress: Option<Progress>,
+    /// The state of the run's streams.
+    pub states: Option<Vec<f32>>,
+}
+
+/// How fast an optimizer learns.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// The largest norm of all gradients together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
 }
 
 /// What a run needs to go on.
@@ -63,26 +102,90 @@ pub fn write_model(
     model_container(model, training, config).to_bytes()
 }
 
+/// What the metadata says of an optimizer.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    steps: u64,
+    momentum_product: f64,
+    /// Only where the file has no config of a run, which would say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    config: Option<OptimizerConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rate: Option<Rate>,
+}
+
+impl Checkpoint {
+    /// Reads a file of either kind.
+    ///
+    /// # Errors
+    /// If the bytes are no model, a damaged one, or one of a later format.
+    pub fn read(bytes: &[u8]) -> Result<Self> {
+        let container = Container::from_bytes(bytes)?;
+        let file = model_of(&container)?;
+        let Some(remembered) = optional::<Remembered>(&container, key::OPTIMIZER)? else {
+            return Ok(Self { file, learning: None });
+        };
+        let of_run = file.config.as_ref().map(|config| config.training.optimizer);
+        let Some(config) = of_run.or(remembered.config) else {
+            return Err(damaged("it has the state of an optimizer, but does not say which".into()));
+        };
+        let learning = Learning {
+            optimizer: optimizer_of(&container, &file.model.parameters()?, config, &remembered)?,
+            rate: remembered.rate,
+            progress: optional(&container, key::PROGRESS)?,
+            states: states_of(&container),
+        };
+        Ok(Self { file, learning: Some(learning) })
+    }
+
+    /// The bytes of the file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let ModelFile { model, training, config, standardize } = &self.file;
+        let mut container = model_container(model, training.as_ref(), config.as_ref());
+        if config.is_none() && *standardize != Standardize::None {
+            container.metadata.insert(key::STANDARDIZE.into(), to_json(standardize));
+        }
+        if let Some(Learning { optimizer, rate, progress, states }) = &self.learning {
+            let unsaid = config.is_none().then(|| *optimizer.config());
+            push_optimizer(&mut container, model, optimizer, unsaid, *rate);
+            push_states(&mut container, states.as_deref());
+            if let Some(progress) = progress {
+                container.metadata.insert(key::PROGRESS.into(), to_json(progress));
+            }
+        }
+        container.to_bytes()
+    }
+}
+
 /// Reads a model file, or the model in a file to resume from.
 ///
 /// # Errors
 /// If the bytes are no model, a damaged one, or one of a later format.
 pub fn read_model(bytes: &[u8]) -> Result<ModelFile> {
-    let container = Container::from_bytes(bytes)?;
-    let config: ModelConfig = required(&container, key::MODEL)?;
-    let tokenizer: Tokenizer = required(&container, key::TOKENIZER)?;
+    model_of(&Container::from_bytes(bytes)?)
+}
+
+fn model_of(container: &Container) -> Result<ModelFile> {
+    let config: ModelConfig = required(container, key::MODEL)?;
+    let tokenizer: Tokenizer = required(container, key::TOKENIZER)?;
     if tokenizer.vocabulary_size() == 0 {
         return Err(damaged("its vocabulary is empty".into()));
     }
     let table = model::parameters(&config, tokenizer.vocabulary_size())?;
-    let weights = flat(&container, &table, "")?;
+    let weights = flat(container, &table, "")?;
     if let Some(place) = weights.iter().position(|weight| !weight.is_finite()) {
         return Err(damaged(format!("weight {place} is {}", weights[place])));
     }
+    let run: Option<RunConfig> = optional(container, key::CONFIG)?;
+    let standardize = match &run {
+        Some(run) => run.text.standardize,
+        None => optional(container, key::STANDARDIZE)?.unwrap_or(Standardize::None),
+    };
     Ok(ModelFile {
         model: Model { config, tokenizer, weights },
-        training: optional(&container, key::TRAINING)?,
-        config: optional(&container, key::CONFIG)?,
+        training: optional(container, key::TRAINING)?,
+        config: run,
+        standardize,
     })
 }
 
@@ -96,18 +199,8 @@ pub(crate) fn write_resume(
     states: Option<&[f32]>,
 ) -> Vec<u8> {
     let mut container = model_container(model, Some(training), Some(config));
-    for (name, moments) in optimizer.config().moment_names().iter().zip(optimizer.moments()) {
-        push_flat(&mut container, model, &format!("optimizer/{name}/"), moments);
-    }
-    if let Some(states) = states {
-        let tensor = Tensor { shape: vec![states.len()], values: states.to_vec() };
-        container.tensors.insert(STREAM_STATES.into(), tensor);
-    }
-    let remembered = json!({
-        "steps": optimizer.steps(),
-        "momentum_product": optimizer.momentum_product(),
-    });
-    container.metadata.insert(key::OPTIMIZER.into(), remembered.to_string());
+    push_optimizer(&mut container, model, optimizer, None, None);
+    push_states(&mut container, states);
     container.metadata.insert(key::PROGRESS.into(), to_json(progress));
     container.to_bytes()
 }
@@ -120,20 +213,9 @@ pub(crate) fn read_resume(bytes: &[u8], model: Model, config: &OptimizerConfig) 
         return Err(Error::Resume { problem });
     };
     let table = model.parameters()?;
-    let moments = config
-        .moment_names()
-        .iter()
-        .map(|name| flat(&container, &table, &format!("optimizer/{name}/")))
-        .collect::<Result<_>>()?;
-    #[derive(serde::Deserialize)]
-    struct Remembered {
-        steps: u64,
-        momentum_product: f64,
-    }
-    let remembered: Remembered = required(&container, key::OPTIMIZER)?;
-    let optimizer =
-        Optimizer::restore(*config, moments, remembered.steps, remembered.momentum_product);
-    let states = container.tensors.get(STREAM_STATES).map(|tensor| tensor.values.clone());
+    let remembered = required(&container, key::OPTIMIZER)?;
+    let optimizer = optimizer_of(&container, &table, *config, &remembered)?;
+    let states = states_of(&container);
     Ok(Resume { model, optimizer, progress, states })
 }
 
@@ -157,6 +239,48 @@ fn model_container(
         metadata.insert(key::CONFIG.into(), to_json(config));
     }
     container
+}
+
+/// The optimizer that a file remembers.
+fn optimizer_of(
+    container: &Container,
+    table: &ParameterTable,
+    config: OptimizerConfig,
+    remembered: &Remembered,
+) -> Result<Optimizer> {
+    let moments = config
+        .moment_names()
+        .iter()
+        .map(|name| flat(container, table, &format!("optimizer/{name}/")))
+        .collect::<Result<_>>()?;
+    let &Remembered { steps, momentum_product, .. } = remembered;
+    Ok(Optimizer::restore(config, moments, steps, momentum_product))
+}
+
+fn push_optimizer(
+    container: &mut Container,
+    model: &Model,
+    optimizer: &Optimizer,
+    config: Option<OptimizerConfig>,
+    rate: Option<Rate>,
+) {
+    for (name, moments) in optimizer.config().moment_names().iter().zip(optimizer.moments()) {
+        push_flat(container, model, &format!("optimizer/{name}/"), moments);
+    }
+    let (steps, momentum_product) = (optimizer.steps(), optimizer.momentum_product());
+    let remembered = Remembered { steps, momentum_product, config, rate };
+    container.metadata.insert(key::OPTIMIZER.into(), to_json(&remembered));
+}
+
+fn states_of(container: &Container) -> Option<Vec<f32>> {
+    container.tensors.get(STREAM_STATES).map(|tensor| tensor.values.clone())
+}
+
+fn push_states(container: &mut Container, states: Option<&[f32]>) {
+    if let Some(states) = states {
+        let tensor = Tensor { shape: vec![states.len()], values: states.to_vec() };
+        container.tensors.insert(STREAM_STATES.into(), tensor);
+    }
 }
 
 fn push_flat(container: &mut Container, model: &Model, prefix: &str, values: &[f32]) {

@@ -19,6 +19,7 @@ mod dense;
 mod dropout;
 mod embedding;
 mod gru;
+mod gru_reset_before;
 mod token_conv1d;
 
 use std::ops::Range;
@@ -30,6 +31,7 @@ pub use self::dense::Dense;
 pub use self::dropout::{Dropout, DropoutPer};
 pub use self::embedding::Embedding;
 pub use self::gru::Gru;
+pub use self::gru_reset_before::GruResetBefore;
 pub use self::token_conv1d::TokenConv1d;
 use crate::math::buffer::Buffer;
 use crate::math::matmul::padded;
@@ -175,6 +177,8 @@ pub enum Layer {
     TokenConv1d(TokenConv1d),
     /// See [`Gru`].
     Gru(Gru),
+    /// See [`GruResetBefore`].
+    GruResetBefore(GruResetBefore),
     /// See [`Dropout`].
     Dropout(Dropout),
     /// See [`Add`].
@@ -194,6 +198,8 @@ pub enum Pass {
     TokenConv1d(token_conv1d::Pass),
     /// Of a [`Gru`].
     Gru(gru::Pass),
+    /// Of a [`GruResetBefore`].
+    GruResetBefore(gru_reset_before::Pass),
     /// Of a [`Dropout`].
     Dropout(dropout::Pass),
     /// Of an [`Add`].
@@ -210,6 +216,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.parameters(),
             Self::TokenConv1d(layer) => layer.parameters(),
             Self::Gru(layer) => layer.parameters(),
+            Self::GruResetBefore(layer) => layer.parameters(),
             Self::Dense(layer) => layer.parameters(),
             Self::Dropout(_) | Self::Add(_) => Vec::new(),
         }
@@ -222,6 +229,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.load(weights),
             Self::TokenConv1d(layer) => layer.load(weights),
             Self::Gru(layer) => layer.load(weights),
+            Self::GruResetBefore(layer) => layer.load(weights),
             Self::Dense(layer) => layer.load(weights),
             Self::Dropout(_) | Self::Add(_) => {}
         }
@@ -234,6 +242,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.output_dim(),
             Self::TokenConv1d(layer) => layer.output_dim(),
             Self::Gru(layer) => layer.output_dim(),
+            Self::GruResetBefore(layer) => layer.output_dim(),
             Self::Dropout(layer) => layer.output_dim(),
             Self::Add(layer) => layer.output_dim(),
             Self::Dense(layer) => layer.output_dim(),
@@ -254,6 +263,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.state_dim(),
             Self::TokenConv1d(layer) => layer.state_dim(),
             Self::Gru(layer) => layer.state_dim(),
+            Self::GruResetBefore(layer) => layer.state_dim(),
             Self::Embedding(_) | Self::Dropout(_) | Self::Add(_) | Self::Dense(_) => 0,
         }
     }
@@ -276,6 +286,10 @@ impl Layer {
             | Self::Dense(_) => 2 * padded(self.output_dim()),
             Self::Conv1d(layer) => 2 * padded(layer.output_dim()) + 2 * padded(layer.input_dim()),
             Self::Gru(layer) => 5 * padded(layer.output_dim()),
+            // Its inputs are multiplied for all steps at once, as those of a convolution.
+            Self::GruResetBefore(layer) => {
+                5 * padded(layer.output_dim()) + padded(layer.input_dim())
+            }
         }
     }
 
@@ -284,7 +298,11 @@ impl Layer {
     pub fn multiply_adds(&self) -> usize {
         match self {
             Self::Embedding(_) | Self::Dropout(_) | Self::Add(_) => 0,
-            Self::Conv1d(_) | Self::TokenConv1d(_) | Self::Gru(_) | Self::Dense(_) => {
+            Self::Conv1d(_)
+            | Self::TokenConv1d(_)
+            | Self::Gru(_)
+            | Self::GruResetBefore(_)
+            | Self::Dense(_) => {
                 let is_matrix = |spec: &ParameterSpec| spec.name.ends_with("kernel");
                 let matrices = self.parameters().into_iter().filter(is_matrix);
                 matrices.map(|spec| spec.size()).sum()
@@ -299,6 +317,7 @@ impl Layer {
             Self::Conv1d(_) => Pass::Conv1d(conv1d::Pass::default()),
             Self::TokenConv1d(_) => Pass::TokenConv1d(token_conv1d::Pass::default()),
             Self::Gru(_) => Pass::Gru(gru::Pass::default()),
+            Self::GruResetBefore(_) => Pass::GruResetBefore(gru_reset_before::Pass::default()),
             Self::Dropout(_) => Pass::Dropout(dropout::Pass::default()),
             Self::Add(_) => Pass::Add(add::Pass::default()),
             Self::Dense(_) => Pass::Dense(dense::Pass::default()),
@@ -326,6 +345,9 @@ impl Layer {
             }
             (Self::Gru(layer), Pass::Gru(pass)) => {
                 layer.forward(shape, mode, input.values(), state, pass);
+            }
+            (Self::GruResetBefore(layer), Pass::GruResetBefore(pass)) => {
+                layer.forward(shape, input.values(), state, pass);
             }
             (Self::Dropout(layer), Pass::Dropout(pass)) => {
                 layer.forward(shape, mode, input.values(), pass);
@@ -356,6 +378,9 @@ impl Layer {
             }
             (Self::TokenConv1d(layer), Pass::TokenConv1d(pass)) => layer.backward(pass, d_output),
             (Self::Gru(layer), Pass::Gru(pass)) => layer.backward(shape, pass, d_output, d_input),
+            (Self::GruResetBefore(layer), Pass::GruResetBefore(pass)) => {
+                layer.backward(shape, pass, d_output, d_input);
+            }
             (Self::Dropout(layer), Pass::Dropout(pass)) => layer.backward(pass, d_output, d_input),
             // The earlier layer gets the same gradient: see `model/block.rs`.
             (Self::Add(_), Pass::Add(_)) => d_input.copy_from_slice(d_output),
@@ -372,6 +397,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.gradient_pieces(),
             Self::TokenConv1d(layer) => layer.gradient_pieces(),
             Self::Gru(layer) => layer.gradient_pieces(),
+            Self::GruResetBefore(layer) => layer.gradient_pieces(),
             Self::Dropout(_) | Self::Add(_) => Vec::new(),
             Self::Dense(layer) => layer.gradient_pieces(),
         }
@@ -401,6 +427,9 @@ impl Layer {
             (Self::Gru(layer), Pass::Gru(pass)) => {
                 layer.add_gradient(number, shape, stripe, input.values(), pass, out);
             }
+            (Self::GruResetBefore(layer), Pass::GruResetBefore(pass)) => {
+                layer.add_gradient(number, shape, stripe, input.values(), pass, out);
+            }
             (Self::Dense(layer), Pass::Dense(pass)) => {
                 layer.add_gradient(number, shape, stripe, input.values(), pass, out);
             }
@@ -415,6 +444,7 @@ impl Layer {
             Self::Conv1d(layer) => layer.unpack_gradient(pieces, out),
             Self::TokenConv1d(layer) => layer.unpack_gradient(pieces, out),
             Self::Gru(layer) => layer.unpack_gradient(pieces, out),
+            Self::GruResetBefore(layer) => layer.unpack_gradient(pieces, out),
             Self::Dropout(_) | Self::Add(_) => {}
             Self::Dense(layer) => layer.unpack_gradient(pieces, out),
         }
@@ -429,6 +459,7 @@ impl Pass {
             Self::Conv1d(pass) => pass.output(),
             Self::TokenConv1d(pass) => pass.output(),
             Self::Gru(pass) => pass.output(),
+            Self::GruResetBefore(pass) => pass.output(),
             Self::Dropout(pass) => pass.output(),
             Self::Add(pass) => pass.output(),
             Self::Dense(pass) => pass.output(),
@@ -442,6 +473,7 @@ impl Pass {
             Self::Conv1d(pass) => pass.output_mut(),
             Self::TokenConv1d(pass) => pass.output_mut(),
             Self::Gru(pass) => pass.output_mut(),
+            Self::GruResetBefore(pass) => pass.output_mut(),
             Self::Dropout(pass) => pass.output_mut(),
             Self::Add(pass) => pass.output_mut(),
             Self::Dense(pass) => pass.output_mut(),

@@ -7,7 +7,7 @@ use machado_core::ids::TokenIds;
 use machado_core::math::reference;
 use machado_core::math::simd::VectorUnit;
 use machado_core::mixture::Mixture;
-use machado_core::model::{Model, Streams};
+use machado_core::model::{LayerConfig, Model, Streams};
 use machado_core::predict::{PredictConfig, predict};
 use machado_core::rng::Purpose;
 use machado_core::sample::Sampler;
@@ -45,12 +45,19 @@ fn write(model: &Model, texts: usize, config: GeneratorConfig) -> Vec<String> {
 
 #[test]
 fn reading_token_by_token_equals_reading_at_once() {
-    let model = model();
+    check_reading(&model());
+    let mut model = model();
+    let LayerConfig::Gru { reset_after, .. } = &mut model.config.layers[3] else { panic!() };
+    *reset_after = false;
+    check_reading(&Model::new(model.config, model.tokenizer, 7).unwrap());
+}
+
+fn check_reading(model: &Model) {
     let ids: Vec<u32> = (0..40).map(|i| i * 7 % 13).collect();
     for unit in VectorUnit::available() {
-        let mut at_once = Streams::new(&model, unit).unwrap();
+        let mut at_once = Streams::new(model, unit).unwrap();
         at_once.read(&ids);
-        let mut one_by_one = Streams::new(&model, unit).unwrap();
+        let mut one_by_one = Streams::new(model, unit).unwrap();
         for id in &ids {
             one_by_one.read(&[*id]);
         }

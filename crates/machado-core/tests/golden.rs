@@ -57,6 +57,12 @@ fn small_model(grus: &[usize]) -> ModelConfig {
     ModelConfig { layers }
 }
 
+fn reset_before() -> ModelConfig {
+    let mut config = small_model(&[6]);
+    config.layers[2] = LayerConfig::Gru { units: 6, reset_after: false };
+    config
+}
+
 /// An engine with the fixture's weights, and these weights flat.
 fn engine_with(config: &ModelConfig, weights: &Value) -> (Engine, Vec<f32>) {
     let mut engine = Engine::new(config, 11, Compute::single()).unwrap();
@@ -76,9 +82,9 @@ fn assert_close(found: &[f32], expected: &[f32], tolerance: f64, what: &str) {
     }
 }
 
-fn check_gradients(name: &str, grus: &[usize], target: Target) {
+fn check_gradients(name: &str, config: &ModelConfig, target: Target) {
     let golden = fixture(name);
-    let (mut engine, flat) = engine_with(&small_model(grus), &golden["weights"]);
+    let (mut engine, flat) = engine_with(config, &golden["weights"]);
     let batch = batch(&golden["inputs"], &golden["targets"]);
     if target == Target::All {
         let probabilities = engine.probabilities(&batch);
@@ -97,17 +103,22 @@ fn check_gradients(name: &str, grus: &[usize], target: Target) {
 
 #[test]
 fn the_tutorials_model_has_keras_probabilities_loss_and_gradients() {
-    check_gradients("gradients", &[6], Target::All);
+    check_gradients("gradients", &small_model(&[6]), Target::All);
 }
 
 #[test]
 fn two_grus_have_keras_gradients() {
-    check_gradients("gradients_two_gru", &[6, 5], Target::All);
+    check_gradients("gradients_two_gru", &small_model(&[6, 5]), Target::All);
 }
 
 #[test]
 fn the_target_last_has_keras_gradients() {
-    check_gradients("gradients_last", &[6], Target::Last);
+    check_gradients("gradients_last", &small_model(&[6]), Target::Last);
+}
+
+#[test]
+fn a_reset_gate_before_the_product_has_keras_gradients() {
+    check_gradients("gradients_reset_before", &reset_before(), Target::All);
 }
 
 #[test]

@@ -106,6 +106,23 @@ fn around_layers() {
 }
 
 #[test]
+fn a_gru_whose_reset_gate_comes_before_the_product() {
+    let gru = |units| LayerConfig::Gru { units, reset_after: false };
+    let layers = || {
+        vec![
+            LayerConfig::Embedding { output_dim: 3 },
+            gru(5),
+            LayerConfig::dropout(0.3),
+            // Wider than a panel.
+            gru(19),
+            dense(),
+        ]
+    };
+    check(layers(), Target::All, &batch(11, 6, Start::Fresh));
+    check(layers(), Target::Last, &batch(6, 4, Start::Fresh));
+}
+
+#[test]
 fn a_relu_convolution_wider_than_the_window() {
     let layers = vec![
         LayerConfig::Embedding { output_dim: 2 },

@@ -1,4 +1,4 @@
-use machado_core::checkpoint::{self, FORMAT_VERSION};
+use machado_core::checkpoint::{self, Checkpoint, FORMAT_VERSION, ModelFile, Rate};
 use machado_core::data::Sampling;
 use machado_core::error::Error;
 use machado_core::tokenizer::{TokenizerKind, UnknownPolicy};
@@ -42,6 +42,22 @@ fn a_whole_file_is_read_back() {
     assert_eq!(read.config, Some(config()));
     let bare = checkpoint::write_model(trainer.model(), None, None);
     assert_eq!(checkpoint::read_model(&bare).unwrap().training, None);
+}
+
+/// What was trained elsewhere has no run, but an optimizer that can go on.
+#[test]
+fn a_file_without_a_run_keeps_its_optimizer() {
+    let trainer = trainer(&config(), 1);
+    let run = Checkpoint::read(&trainer.resume_file()).unwrap();
+    let mut bare = run.clone();
+    bare.file = ModelFile { training: None, config: None, ..bare.file };
+    let learning = bare.learning.as_mut().unwrap();
+    learning.rate = Some(Rate { learning_rate: 0.002, clip_norm: Some(1.0) });
+    (learning.progress, learning.states) = (None, None);
+    let read = Checkpoint::read(&bare.to_bytes()).unwrap();
+    assert_eq!(read.learning, bare.learning);
+    assert_eq!(read.file.standardize, run.file.standardize);
+    assert!(read.to_bytes() == bare.to_bytes());
 }
 
 #[test]

@@ -122,7 +122,9 @@ fn check_resume(config: &RunConfig, after: usize) {
     while before.len() < after || !first.is_settled() {
         before.push(first.next().unwrap().unwrap());
     }
-    let mut second = resumed(config, &first.resume_file());
+    let file = first.resume_file();
+    assert!(checkpoint::Checkpoint::read(&file).unwrap().to_bytes() == file, "read and written");
+    let mut second = resumed(config, &file);
     before.extend(events(&mut second));
     let visible = |events: &[Event]| -> Vec<Event> {
         events.iter().filter(|e| !matches!(e, Event::Evaluating { .. })).cloned().collect()

@@ -1,7 +1,9 @@
 //! The files of other tools: bytes in, bytes out. Nothing here opens a file.
 //!
+//! - [`keras`]: models, as Keras 3 keeps them.
 //! - [`saelens`]: sparse autoencoders, as SAELens keeps them.
 
+pub mod keras;
 pub mod saelens;
 
 /// What can be wrong with a file of another tool.
@@ -15,6 +17,17 @@ pub enum Error {
         file: &'static str,
         /// What was expected and what came.
         problem: String,
+    },
+
+    /// A file of Keras from which no model can be made.
+    #[error("{place}: {problem}\nhint: {hint}")]
+    Keras {
+        /// The part of the file, or the layer.
+        place: String,
+        /// What was expected and what came.
+        problem: String,
+        /// What to do.
+        hint: String,
     },
 
     /// JSON that is none, or lacks something.

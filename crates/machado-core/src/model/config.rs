@@ -30,11 +30,14 @@ pub enum LayerConfig {
         #[serde(default)]
         activation: Activation,
     },
-    /// A gated recurrent unit, as in Keras with `reset_after=True` (its default): the reset gate
-    /// is applied after the recurrent product.
+    /// A gated recurrent unit.
     Gru {
         /// Units, the size of the state.
         units: usize,
+        /// Whether the reset gate is applied after the recurrent product. With `true`, Keras' default
+        /// and this one, training is much faster; `false` is for models that were trained so.
+        #[serde(default = "yes", skip_serializing_if = "is_yes")]
+        reset_after: bool,
     },
     /// Switches off a random share of the values while training.
     Dropout {
@@ -61,6 +64,14 @@ pub enum LayerConfig {
     },
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -68,7 +79,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl LayerConfig {
     /// A GRU.
     pub fn gru(units: usize) -> Self {
-        Self::Gru { units }
+        Self::Gru { units, reset_after: true }
     }
 
     /// Dropout where each step draws anew.
@@ -200,7 +211,7 @@ fn check_sizes(layer: &LayerConfig) -> Option<String> {
         LayerConfig::Conv1d { filters, kernel_size, activation } => check("filters", filters)
             .or_else(|| check("kernel_size", kernel_size))
             .or_else(|| check_activation(activation)),
-        LayerConfig::Gru { units } => check("units", units),
+        LayerConfig::Gru { units, .. } => check("units", units),
         LayerConfig::Dropout { rate, .. } => check_share("rate", rate),
         LayerConfig::Add { .. } => None,
         LayerConfig::Dense { units: Some(units), activation } => {

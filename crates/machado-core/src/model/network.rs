@@ -3,7 +3,9 @@
 use super::config::{LayerConfig, ModelConfig};
 use super::site::Site;
 use crate::error::Result;
-use crate::layers::{Add, Conv1d, Dense, Dropout, Embedding, Gru, Layer, Piece, TokenConv1d};
+use crate::layers::{
+    Add, Conv1d, Dense, Dropout, Embedding, Gru, GruResetBefore, Layer, Piece, TokenConv1d,
+};
 use crate::math::buffer::Buffer;
 use crate::math::simd::VectorUnit;
 use crate::params::{ParameterSpec, ParameterTable};
@@ -125,7 +127,12 @@ pub(super) fn stack(
             LayerConfig::Conv1d { filters, kernel_size, activation } => {
                 Layer::Conv1d(Conv1d::new(unit, input_dim, filters, kernel_size, activation))
             }
-            LayerConfig::Gru { units } => Layer::Gru(Gru::new(unit, input_dim, units)),
+            LayerConfig::Gru { units, reset_after: true } => {
+                Layer::Gru(Gru::new(unit, input_dim, units))
+            }
+            LayerConfig::Gru { units, reset_after: false } => {
+                Layer::GruResetBefore(GruResetBefore::new(unit, input_dim, units))
+            }
             LayerConfig::Dropout { rate, per } => {
                 Layer::Dropout(Dropout::new(unit, rate, per, input_dim, place))
             }

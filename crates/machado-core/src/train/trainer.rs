@@ -103,7 +103,7 @@ impl Trainer {
         file: &[u8],
         compute: Compute,
     ) -> Result<Self> {
-        let checkpoint::ModelFile { model, training, config: before } =
+        let checkpoint::ModelFile { model, training, config: before, .. } =
             checkpoint::read_model(file)?;
         let fingerprint = training.map(|facts| facts.fingerprint);
         let problem = if let Some(setting) = before.and_then(|b| b.first_difference(&config)) {

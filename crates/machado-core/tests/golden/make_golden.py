@@ -7,6 +7,7 @@ them, so that the Rust tests can compare their own results:
     gradients.json          embedding, conv1d, gru, dense: loss and gradients
     gradients_two_gru.json  the same with a second GRU layer
     gradients_last.json     the same with the last step as the only target
+    gradients_reset_before.json  the same with a GRU with reset_after=False
     optimizers.json         values of two variables after each optimizer step
     training.json           ten batches, their losses and the final weights, twice:
                             with exact Nadam and as Model.fit does it
@@ -108,14 +109,14 @@ def randomize(named, random):
         variable.assign(values)
 
 
-def build_model(two_gru=False, last=False):
+def build_model(two_gru=False, last=False, reset_after=True):
     """The tutorial's model, small; its output is the logits."""
     layers = keras.layers
     model = keras.Sequential([
         keras.Input((None,), dtype="int32"),
         layers.Embedding(VOCABULARY, EMBEDDING, name="embedding"),
         layers.Conv1D(FILTERS, WIDTH, padding="causal", activation="relu", name="conv1d"),
-        layers.GRU(UNITS, return_sequences=not last, name="gru"),
+        layers.GRU(UNITS, return_sequences=not last, reset_after=reset_after, name="gru"),
     ])
     if two_gru:
         model.add(layers.GRU(UNITS_1, return_sequences=True, name="gru_1"))
@@ -165,9 +166,9 @@ def make_gru_forward():
     })
 
 
-def make_gradients(file, seed, two_gru=False, last=False):
+def make_gradients(file, seed, two_gru=False, last=False, reset_after=True):
     random = np.random.RandomState(seed)
-    model = build_model(two_gru, last)
+    model = build_model(two_gru, last, reset_after)
     randomize(variables(model.layers), random)
     inputs, targets = random_windows(random)
     if last:
@@ -384,6 +385,7 @@ if __name__ == "__main__":
     make_gradients("gradients.json", seed=22)
     make_gradients("gradients_two_gru.json", seed=3, two_gru=True)
     make_gradients("gradients_last.json", seed=32, last=True)
+    make_gradients("gradients_reset_before.json", seed=4, reset_after=False)
     make_optimizers()
     make_training()
     make_vocabulary()
