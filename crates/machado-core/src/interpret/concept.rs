@@ -8,16 +8,15 @@
 use std::ops::Range;
 
 use super::bootstrap::{Blocks, Intervals, Standing};
-use super::sae::{Active, Sae, dot};
+use super::sae::{Sae, dot};
+use super::spread::{Spread, for_each_value};
 use super::stats::Separation;
 use super::train_on_text::Reading;
 use crate::error::{Error, Result};
+use crate::math::threads::Compute;
 
 /// Bins of a score: AUROC over them differs from the exact one by less than one sees.
 const BINS: usize = 128;
-
-/// States encoded at a time.
-const ROWS: usize = 256;
 
 /// A score with a lower AUROC does not know a concept: at three of ten places of it, or more, it is
 /// weaker than elsewhere, so that most of what it says is something else.
@@ -105,15 +104,23 @@ pub struct ConceptScores {
 /// Counts of one score by part (study, test), kind and bin.
 type Bins = [[[u32; BINS]; 3]; 2];
 
+const NOTHING: Bins = [[[0; BINS]; 3]; 2];
+
 /// All counts.
 struct Counts {
     /// Of features the lowest bin counts nothing: what is not counted is 0.
     features: Vec<Bins>,
-    units: Vec<Bins>,
+    units: Vec<Unit>,
     /// Positions by part and kind.
     totals: [[u64; 3]; 2],
-    /// Sums of the states that choose, without and with the concept. `[2, d_in]`
-    sums: [Vec<f64>; 2],
+}
+
+/// Counts of a single unit.
+#[derive(Clone)]
+struct Unit {
+    bins: Bins,
+    /// Sums of the values that choose, without and with the concept.
+    sums: [f64; 2],
 }
 
 impl Reading<'_> {
@@ -167,36 +174,24 @@ impl Reading<'_> {
 
     /// The pass that chooses.
     fn count(&self, sae: &Sae, max_activations: &[f32], concept: &Concept) -> Result<Counts> {
-        let mut counts = Counts::new(sae);
-        let mut encoder = sae.encoder(self.compute.unit());
-        let (mut waiting, mut places) = (Vec::new(), Vec::new());
+        let tally = |feature: usize| (max_activations[feature], NOTHING);
+        let mut features = Spread::new(sae, self.compute, tally)?;
+        let mut counts = Counts::new(sae.d_in());
         for (part, ranges) in [&concept.study, &concept.test].into_iter().enumerate() {
             for range in ranges {
-                let mut encode = |waiting: &mut Vec<f32>, places: &mut Vec<usize>| {
-                    encoder.encode(waiting, |row, active| {
-                        let kind = concept.kinds[places[row]] as usize;
-                        for &Active { feature, value } in active {
-                            let share = value / max_activations[feature as usize];
-                            let bin = ((share * (BINS - 1) as f32) as usize).saturating_add(1);
-                            counts.features[feature as usize][part][kind][bin.min(BINS - 1)] += 1;
-                        }
+                self.for_each_block(range.clone(), |places, states| {
+                    let kinds: Vec<Kind> = places.iter().map(|&at| concept.kinds[at]).collect();
+                    counts.add(self.compute, part, &kinds, states);
+                    features.encode(self.compute, (places, states), |(max, bins), fires| {
+                        let share = fires.value / *max;
+                        let bin = ((share * (BINS - 1) as f32) as usize).saturating_add(1);
+                        let kind = concept.kinds[fires.place] as usize;
+                        bins[part][kind][bin.min(BINS - 1)] += 1;
                     });
-                    for (state, &place) in waiting.chunks_exact(self.site.dim).zip(&*places) {
-                        counts.add_state(part, concept.kinds[place], state);
-                    }
-                    waiting.clear();
-                    places.clear();
-                };
-                self.for_each(range.clone(), |place, state| {
-                    waiting.extend_from_slice(state);
-                    places.push(place);
-                    if places.len() == ROWS {
-                        encode(&mut waiting, &mut places);
-                    }
                 })?;
-                encode(&mut waiting, &mut places);
             }
         }
+        counts.features = features.finish().into_iter().map(|(_, bins)| bins).collect();
         Ok(counts)
     }
 
@@ -287,25 +282,23 @@ fn sort(scored: &mut [Scored]) {
 }
 
 impl Counts {
-    fn new(sae: &Sae) -> Self {
-        let bins = [[[0; BINS]; 3]; 2];
-        Self {
-            features: vec![bins; sae.d_sae()],
-            units: vec![bins; sae.d_in()],
-            totals: [[0; 3]; 2],
-            sums: [vec![0.0; sae.d_in()], vec![0.0; sae.d_in()]],
-        }
+    fn new(d_in: usize) -> Self {
+        let unit = Unit { bins: NOTHING, sums: [0.0; 2] };
+        Self { features: Vec::new(), units: vec![unit; d_in], totals: [[0; 3]; 2] }
     }
 
-    fn add_state(&mut self, part: usize, kind: Kind, state: &[f32]) {
-        self.totals[part][kind as usize] += 1;
-        for (bins, &x) in self.units.iter_mut().zip(state) {
-            bins[part][kind as usize][bin_of_unit(x)] += 1;
+    /// Takes up states, `[N, d_in]`, of these kinds.
+    fn add(&mut self, compute: &Compute, part: usize, kinds: &[Kind], states: &[f32]) {
+        for &kind in kinds {
+            self.totals[part][kind as usize] += 1;
         }
-        if part == 0 && kind != Kind::HeldOut {
-            let sums = &mut self.sums[kind as usize];
-            sums.iter_mut().zip(state).for_each(|(sum, &x)| *sum += f64::from(x));
-        }
+        for_each_value(compute, &mut self.units, states, |row, x, _, unit| {
+            let kind = kinds[row];
+            unit.bins[part][kind as usize][bin_of_unit(x)] += 1;
+            if part == 0 && kind != Kind::HeldOut {
+                unit.sums[kind as usize] += f64::from(x);
+            }
+        });
     }
 
     /// How well a feature knows the concept.
@@ -319,7 +312,7 @@ impl Counts {
 
     /// How well a unit does, by being high and by being low.
     fn scored_unit(&self, number: usize) -> Vec<Scored> {
-        let up = &self.units[number];
+        let up = &self.units[number].bins;
         let mut down = *up;
         down.iter_mut().flatten().for_each(|bins| bins.reverse());
         let both = [(up, false), (&down, true)];
@@ -350,7 +343,7 @@ impl Counts {
     fn direction(&self) -> Vec<f32> {
         let mean = |kind: usize| {
             let count = self.totals[0][kind].max(1) as f64;
-            self.sums[kind].iter().map(move |sum| sum / count)
+            self.units.iter().map(move |unit| unit.sums[kind] / count)
         };
         let difference: Vec<f32> =
             mean(1).zip(mean(0)).map(|(with, without)| (with - without) as f32).collect();
@@ -369,26 +362,11 @@ fn bin_of_unit(x: f32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interpret::SaeWeights;
-
-    /// Features that say the units as they are.
-    fn sae() -> Sae {
-        Sae::new(SaeWeights {
-            d_in: 2,
-            d_sae: 2,
-            w_enc: vec![1.0, 0.0, 0.0, 1.0],
-            b_enc: vec![0.0; 2],
-            threshold: vec![0.0; 2],
-            w_dec: vec![1.0, 0.0, 0.0, 1.0],
-            b_dec: vec![0.0; 2],
-        })
-        .unwrap()
-    }
 
     /// Unit 0 is high where the concept is, unit 1 low; what was held out moves unit 0 only.
     #[test]
     fn counts_by_hand() {
-        let mut counts = Counts::new(&sae());
+        let mut counts = Counts::new(2);
         let states = [
             (Kind::Chosen, [0.9, -0.5]),
             (Kind::Chosen, [0.8, -0.5]),
@@ -396,7 +374,8 @@ mod tests {
             (Kind::Negative, [0.0, 0.5]),
             (Kind::Negative, [0.1, 0.25]),
         ];
-        states.iter().for_each(|(kind, state)| counts.add_state(0, *kind, state));
+        let compute = Compute::single();
+        states.iter().for_each(|(kind, state)| counts.add(&compute, 0, &[*kind], state));
         let [up, down] = counts.scored_unit(0)[..] else { panic!() };
         assert_eq!((up.study.auroc, down.study.auroc), (1.0, 0.0));
         assert_eq!(up.held_out_auroc, Some(1.0));
@@ -414,9 +393,11 @@ mod tests {
 
     #[test]
     fn features_that_are_silent_are_below_all() {
-        let mut counts = Counts::new(&sae());
+        let mut counts = Counts::new(2);
+        counts.features = vec![NOTHING; 2];
         for i in 0..10 {
-            counts.add_state(0, if i < 4 { Kind::Chosen } else { Kind::Negative }, &[0.0, 0.0]);
+            let kind = if i < 4 { Kind::Chosen } else { Kind::Negative };
+            counts.add(&Compute::single(), 0, &[kind], &[0.0, 0.0]);
         }
         counts.features[1][0][Kind::Chosen as usize][100] = 3;
         let found = counts.scored(1, &counts.features[1]).unwrap().study;
