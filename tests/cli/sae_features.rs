@@ -166,6 +166,18 @@ fn words_are_found_and_judged_on_what_did_not_choose() {
 }
 
 #[test]
+fn any_number_of_threads_finds_the_same() {
+    let place = judged_place();
+    let list = ["sae", "list", "run", "--json", "--threads"];
+    let show = ["sae", "show", "1", "5", "run", "--json", "--threads"];
+    let find = ["sae", "find", "run", "--words", "azul,céu", "--json", "--threads"];
+    for command in [&list[..], &show, &find] {
+        let with = |threads| place.stdout(&[command, &[threads]].concat());
+        assert!(with("1") == with("3"), "{command:?}");
+    }
+}
+
+#[test]
 fn where_nothing_is_found_no_feature_is_proposed() {
     let place = judged_place();
     // Each ninety-seventh character, whichever it is.

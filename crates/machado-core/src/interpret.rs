@@ -27,6 +27,7 @@ mod recovered;
 mod sae;
 mod sae_train;
 mod shuffle;
+mod spread;
 mod stability;
 mod stats;
 mod steer;

@@ -9,15 +9,14 @@ use std::ops::Range;
 
 use super::bootstrap::{Blocks, Intervals, Standing};
 use super::sae::{Sae, dot};
+use super::spread::{Spread, for_each_value};
 use super::stats::Separation;
 use super::train_on_text::Reading;
 use crate::error::{Error, Result};
+use crate::math::threads::Compute;
 
 /// Bins of a score: AUROC over them differs from the exact one by less than one sees.
 const BINS: usize = 128;
-
-/// States encoded at a time.
-const ROWS: usize = 256;
 
 /// A score with a lower AUROC does not know a concept: at three of ten places of it, or more, it is
 /// weaker than elsewhere, so that most of what it says is something else.
@@ -105,15 +104,23 @@ pub struct ConceptScores {
 /// Counts of one score by part (study, test), kind and bin.
 type Bins = [[[u32; BINS]; 3]; 2];
 
+const NOTHING: Bins = [[[0; BINS]; 3]; 2];
+
 /// All counts.
 struct Counts {
     /// Of features the lowest bin counts nothing: what is not counted is 0.
     features: Vec<Bins>,
-    units: Vec<Bins>,
+    units: Vec<Unit>,
     /// Positions by part and kind.
     totals: [[u64; 3]; 2],
-    /// Sums of the states of the parts that choose, by kind. `[3, d_in]`
-    sums: [Vec<f64>; 3],
+}
+
+/// Counts of a single unit.
+#[derive(Clone)]
+struct Unit {
+    bins: Bins,
+    /// Sums of the values that choose, without and with the concept.
+    sums: [f64; 2],
 }
 
 impl Reading<'_> {
@@ -199,59 +206,39 @@ impl Reading<'_> {
         Ok(found)
     }
 
-    /// The pass that chooses.
+    /// The pass that chooses, with counts of each concept.
     fn count(
         &self,
         sae: &Sae,
         max_activations: &[f32],
         concepts: &[&Concept],
     ) -> Result<Vec<Counts>> {
-        // Most positions are of no concept: they are counted once for all.
-        let mut whole = Counts::new(sae);
-        let mut counts: Vec<Counts> = concepts.iter().map(|_| Counts::new(sae)).collect();
-        let mut encoder = sae.encoder(self.compute.unit());
-        let (mut waiting, mut places) = (Vec::new(), Vec::new());
+        let tally = |feature: usize| (max_activations[feature], vec![NOTHING; concepts.len()]);
+        let all: Vec<usize> = (0..sae.d_sae()).collect();
+        let mut features = Spread::new((sae, &all), self.compute, tally)?;
+        let mut counts: Vec<Counts> = concepts.iter().map(|_| Counts::new(sae.d_in())).collect();
         let Some(first) = concepts.first() else { return Ok(counts) };
         for (part, ranges) in [&first.study, &first.test].into_iter().enumerate() {
             for range in ranges {
-                let mut encode = |waiting: &mut Vec<f32>, places: &mut Vec<usize>| {
-                    let states = waiting.chunks_exact(self.site.dim);
-                    for (state, &place) in states.zip(&*places) {
-                        whole.add_state(part, Kind::Negative, state);
-                        for (concept, counts) in concepts.iter().zip(&mut counts) {
-                            if concept.kinds[place] != Kind::Negative {
-                                counts.add_state(part, concept.kinds[place], state);
-                            }
-                        }
+                self.for_each_block(range.clone(), |places, states| {
+                    for (concept, counts) in concepts.iter().zip(&mut counts) {
+                        let kinds: Vec<Kind> = places.iter().map(|&at| concept.kinds[at]).collect();
+                        counts.add(self.compute, part, &kinds, states);
                     }
-                    encoder.encode(waiting, |row, active| {
-                        let place = places[row];
-                        let bins = active.iter().map(|one| {
-                            let share = one.value / max_activations[one.feature as usize];
-                            let bin = ((share * (BINS - 1) as f32) as usize).saturating_add(1);
-                            (one.feature as usize, bin.min(BINS - 1))
-                        });
-                        whole.add_active(part, Kind::Negative, bins.clone());
-                        for (concept, counts) in concepts.iter().zip(&mut counts) {
-                            if concept.kinds[place] != Kind::Negative {
-                                counts.add_active(part, concept.kinds[place], bins.clone());
-                            }
+                    features.encode(self.compute, (places, states), |(max, all), fires| {
+                        let share = fires.value / *max;
+                        let bin = ((share * (BINS - 1) as f32) as usize).saturating_add(1);
+                        for (concept, bins) in concepts.iter().zip(all) {
+                            let kind = concept.kinds[fires.place] as usize;
+                            bins[part][kind][bin.min(BINS - 1)] += 1;
                         }
                     });
-                    waiting.clear();
-                    places.clear();
-                };
-                self.for_each(range.clone(), |place, state| {
-                    waiting.extend_from_slice(state);
-                    places.push(place);
-                    if places.len() == ROWS {
-                        encode(&mut waiting, &mut places);
-                    }
                 })?;
-                encode(&mut waiting, &mut places);
             }
         }
-        counts.iter_mut().for_each(|counts| counts.rest_of(&whole));
+        for (_, bins) in features.finish() {
+            counts.iter_mut().zip(bins).for_each(|(counts, bins)| counts.features.push(bins));
+        }
         Ok(counts)
     }
 
@@ -342,56 +329,23 @@ fn sort(scored: &mut [Scored]) {
 }
 
 impl Counts {
-    fn new(sae: &Sae) -> Self {
-        let bins = [[[0; BINS]; 3]; 2];
-        Self {
-            features: vec![bins; sae.d_sae()],
-            units: vec![bins; sae.d_in()],
-            totals: [[0; 3]; 2],
-            sums: [0; 3].map(|_| vec![0.0; sae.d_in()]),
-        }
+    fn new(d_in: usize) -> Self {
+        let unit = Unit { bins: NOTHING, sums: [0.0; 2] };
+        Self { features: Vec::new(), units: vec![unit; d_in], totals: [[0; 3]; 2] }
     }
 
-    fn add_state(&mut self, part: usize, kind: Kind, state: &[f32]) {
-        self.totals[part][kind as usize] += 1;
-        for (bins, &x) in self.units.iter_mut().zip(state) {
-            bins[part][kind as usize][bin_of_unit(x)] += 1;
+    /// Takes up states, `[N, d_in]`, of these kinds.
+    fn add(&mut self, compute: &Compute, part: usize, kinds: &[Kind], states: &[f32]) {
+        for &kind in kinds {
+            self.totals[part][kind as usize] += 1;
         }
-        if part == 0 {
-            let sums = &mut self.sums[kind as usize];
-            sums.iter_mut().zip(state).for_each(|(sum, &x)| *sum += f64::from(x));
-        }
-    }
-
-    /// Features that are active at a position, with their bins.
-    fn add_active(
-        &mut self,
-        part: usize,
-        kind: Kind,
-        active: impl Iterator<Item = (usize, usize)>,
-    ) {
-        active.for_each(|(feature, bin)| self.features[feature][part][kind as usize][bin] += 1);
-    }
-
-    /// The positions without the concept, as what is left of all positions, which `whole` counts as
-    /// negative.
-    fn rest_of(&mut self, whole: &Self) {
-        let rest = |own: &mut [[u32; BINS]; 3], all: &[u32; BINS]| {
-            for (bin, all) in all.iter().enumerate() {
-                own[0][bin] = all - own[1][bin] - own[2][bin];
+        for_each_value(compute, &mut self.units, states, |row, x, _, unit| {
+            let kind = kinds[row];
+            unit.bins[part][kind as usize][bin_of_unit(x)] += 1;
+            if part == 0 && kind != Kind::HeldOut {
+                unit.sums[kind as usize] += f64::from(x);
             }
-        };
-        let scores = self.features.iter_mut().chain(&mut self.units);
-        for (own, all) in scores.zip(whole.features.iter().chain(&whole.units)) {
-            own.iter_mut().zip(all).for_each(|(own, all)| rest(own, &all[0]));
-        }
-        for (own, all) in self.totals.iter_mut().zip(&whole.totals) {
-            own[0] = all[0] - own[1] - own[2];
-        }
-        let [rest, chosen, held_out] = &mut self.sums;
-        for (i, rest) in rest.iter_mut().enumerate() {
-            *rest = whole.sums[0][i] - chosen[i] - held_out[i];
-        }
+        });
     }
 
     /// How well a feature knows the concept.
@@ -405,7 +359,7 @@ impl Counts {
 
     /// How well a unit does, by being high and by being low.
     fn scored_unit(&self, number: usize) -> Vec<Scored> {
-        let up = &self.units[number];
+        let up = &self.units[number].bins;
         let mut down = *up;
         down.iter_mut().flatten().for_each(|bins| bins.reverse());
         let both = [(up, false), (&down, true)];
@@ -436,7 +390,7 @@ impl Counts {
     fn direction(&self) -> Vec<f32> {
         let mean = |kind: usize| {
             let count = self.totals[0][kind].max(1) as f64;
-            self.sums[kind].iter().map(move |sum| sum / count)
+            self.units.iter().map(move |unit| unit.sums[kind] / count)
         };
         let difference: Vec<f32> =
             mean(1).zip(mean(0)).map(|(with, without)| (with - without) as f32).collect();
@@ -455,26 +409,11 @@ fn bin_of_unit(x: f32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::interpret::SaeWeights;
-
-    /// Features that say the units as they are.
-    fn sae() -> Sae {
-        Sae::new(SaeWeights {
-            d_in: 2,
-            d_sae: 2,
-            w_enc: vec![1.0, 0.0, 0.0, 1.0],
-            b_enc: vec![0.0; 2],
-            threshold: vec![0.0; 2],
-            w_dec: vec![1.0, 0.0, 0.0, 1.0],
-            b_dec: vec![0.0; 2],
-        })
-        .unwrap()
-    }
 
     /// Unit 0 is high where the concept is, unit 1 low; what was held out moves unit 0 only.
     #[test]
     fn counts_by_hand() {
-        let mut counts = Counts::new(&sae());
+        let mut counts = Counts::new(2);
         let states = [
             (Kind::Chosen, [0.9, -0.5]),
             (Kind::Chosen, [0.8, -0.5]),
@@ -482,7 +421,8 @@ mod tests {
             (Kind::Negative, [0.0, 0.5]),
             (Kind::Negative, [0.1, 0.25]),
         ];
-        states.iter().for_each(|(kind, state)| counts.add_state(0, *kind, state));
+        let compute = Compute::single();
+        states.iter().for_each(|(kind, state)| counts.add(&compute, 0, &[*kind], state));
         let [up, down] = counts.scored_unit(0)[..] else { panic!() };
         assert_eq!((up.study.auroc, down.study.auroc), (1.0, 0.0));
         assert_eq!(up.held_out_auroc, Some(1.0));
@@ -499,38 +439,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_all_positions_is_without_the_concept() {
-        let states = [
-            (Kind::Chosen, [0.9, -0.5], 3),
-            (Kind::Negative, [0.0, 0.5], 3),
-            (Kind::HeldOut, [0.7, 0.5], 3),
-            (Kind::Negative, [0.1, 0.25], 5),
-        ];
-        let [mut one_by_one, mut whole, mut counts] = [0; 3].map(|_| Counts::new(&sae()));
-        for (kind, state, bin) in states {
-            one_by_one.add_state(0, kind, &state);
-            one_by_one.add_active(0, kind, [(1, bin)].into_iter());
-            whole.add_state(0, Kind::Negative, &state);
-            whole.add_active(0, Kind::Negative, [(1, bin)].into_iter());
-            if kind != Kind::Negative {
-                counts.add_state(0, kind, &state);
-                counts.add_active(0, kind, [(1, bin)].into_iter());
-            }
-        }
-        counts.rest_of(&whole);
-        assert_eq!(counts.features, one_by_one.features);
-        assert_eq!(counts.units, one_by_one.units);
-        assert_eq!(counts.totals, one_by_one.totals);
-        let sums = |counts: &Counts| counts.sums.concat();
-        let pairs = sums(&counts).into_iter().zip(sums(&one_by_one));
-        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
-    }
-
-    #[test]
     fn features_that_are_silent_are_below_all() {
-        let mut counts = Counts::new(&sae());
+        let mut counts = Counts::new(2);
+        counts.features = vec![NOTHING; 2];
         for i in 0..10 {
-            counts.add_state(0, if i < 4 { Kind::Chosen } else { Kind::Negative }, &[0.0, 0.0]);
+            let kind = if i < 4 { Kind::Chosen } else { Kind::Negative };
+            counts.add(&Compute::single(), 0, &[kind], &[0.0, 0.0]);
         }
         counts.features[1][0][Kind::Chosen as usize][100] = 3;
         let found = counts.scored(1, &counts.features[1]).unwrap().study;

@@ -46,6 +46,29 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
+    /// Calls `visit` with the places of some tokens of a range and the values there, `[N, dim]`, until
+    /// all have been given, in the order of [`for_each`](Self::for_each).
+    ///
+    /// # Errors
+    /// As [`for_each`](Self::for_each).
+    pub fn for_each_block(
+        &self,
+        range: Range<usize>,
+        mut visit: impl FnMut(&[usize], &[f32]),
+    ) -> Result<()> {
+        let mut harvest = self.harvest(range)?;
+        let (mut places, mut states) = (Vec::new(), Vec::new());
+        while harvest.read(|place, state| {
+            places.push(place);
+            states.extend_from_slice(state);
+        }) {
+            visit(&places, &states);
+            places.clear();
+            states.clear();
+        }
+        Ok(())
+    }
+
     /// Mean and spread of the values over a range.
     ///
     /// # Errors
