@@ -1,5 +1,6 @@
 //! Draws training curves on a dark background, as SVG and PNG.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
@@ -8,6 +9,8 @@ use kuva::plot::{LegendEntry, LegendPosition, LegendShape, LinePlot, MarkerShape
 use kuva::render::layout::{AxisLabelOverlap, ComputedLayout, Layout, TickFormat};
 use kuva::render::{annotations::TextAnnotation, plots::Plot, render::render_multiple};
 use kuva::render::{render_utils::compute_tick_step, theme::Theme};
+
+use crate::html::escaped;
 
 /// Width of a drawing in SVG units; the PNG has [`PNG_SCALE`] times as many pixels.
 pub const WIDTH: f64 = 1000.0;
@@ -104,13 +107,33 @@ pub fn draw(chart: &Chart) -> Result<Drawing> {
         all_points.extend(points);
     }
     let scene = render_multiple(plots, layout(chart, legend, all_points));
-    // kuva sets no view box, so the drawing could not be resized; the style darkens
-    // the rest of the window when a browser opens the file alone.
-    let root = format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="background:{BACKGROUND}" "#);
+    // kuva sets no view box, so the drawing could not be resized; the style darkens the rest of the
+    // window when a browser opens the file alone, and fits the drawing to a narrow one.
+    let root = format!(
+        r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="background:{BACKGROUND};max-width:100%;height:auto" role="img" aria-label="{}" "#,
+        described(chart)
+    );
     let svg = SvgBackend::new().render_scene(&scene).replacen("<svg ", &root, 1);
     let png = PngBackend::new().with_scale(PNG_SCALE as f32).render_scene(&scene);
     let png = png.map_err(|message| anyhow!("cannot draw the chart as PNG: {message}"))?;
     Ok(Drawing { svg, png })
+}
+
+/// The chart in words, for who cannot see it: its title, and where each curve begins and ends.
+fn described(chart: &Chart) -> String {
+    let mut words = printable(&chart.title, 75);
+    for curve in &chart.curves {
+        let points = drawable_points(&curve.points);
+        if let (Some(first), Some(last)) = (points.first(), points.last()) {
+            let name = printable(&curve.label, 40);
+            let _ = write!(
+                words,
+                "; {name} from {:.4} at {} to {:.4} at {}",
+                first.1, first.0, last.1, last.0
+            );
+        }
+    }
+    escaped(&words)
 }
 
 /// Colors, texts, and axes that fit `points`.

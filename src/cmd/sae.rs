@@ -6,7 +6,6 @@ mod import;
 mod inside;
 mod list;
 mod map;
-mod page;
 mod piece;
 mod selftest;
 mod show;

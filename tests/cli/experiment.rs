@@ -1,6 +1,7 @@
 //! `machado experiment`: the reports are there, and say what was missed first.
 
 use crate::harness::Place;
+use crate::pages::check_page;
 
 #[test]
 fn the_experiment_leaves_three_reports_and_a_run_to_go_on_with() {
@@ -43,7 +44,7 @@ fn the_experiment_leaves_three_reports_and_a_run_to_go_on_with() {
     assert!(text[missed..reached].contains("validation loss / entropy"), "{text}");
     let page = place.text("report/report.html");
     assert_eq!(page.matches("<svg ").count(), 4);
-    assert!(page.contains("prefers-color-scheme:dark") && !page.contains("http"), "{page}");
+    check_page(&page);
 
     // What the first seed left is a run like any other.
     let run = "report/run";
@@ -124,7 +125,7 @@ fn concepts_of_a_text_are_looked_for_in_a_model_of_it() {
     assert!(missed < reached && text.contains("FIGURES MEAN NOTHING"), "{text}");
     let page = place.text("report/report.html");
     assert_eq!(page.matches("<svg ").count(), 2);
-    assert!(page.contains("prefers-color-scheme:dark") && !page.contains("http"), "{page}");
+    check_page(&page);
 
     // The run is one like any other, and looked into again it says the same.
     let again = place.json(

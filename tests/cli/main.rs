@@ -4,6 +4,8 @@
 
 /// A folder of its own for each test, and the program run in it.
 mod harness;
+/// What holds for every page and drawing.
+mod pages;
 /// `machado train`: the run folder, progress, resuming, Ctrl-C.
 mod train;
 /// The commands that use a model.

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use crate::harness::{Place, TINY, text};
+use crate::pages::check_page;
 
 /// A place with a run of more steps than elsewhere: a model that knows nothing yet says the same
 /// whatever is pushed.
@@ -233,8 +234,8 @@ fn a_feature_is_measured_over_its_strength() {
     assert_eq!(random["p_value"].as_f64().unwrap(), p_value);
     let page = place.text("page.html");
     assert_eq!(page.matches("<svg ").count(), 4);
-    assert!(page.contains("prefers-color-scheme:dark") && page.ends_with("</html>\n"));
-    assert!(!page.contains("http") && !page.contains("<script"), "it needs nothing else");
+    check_page(&page);
+    assert!(!page.contains("<script"), "it needs no program");
 }
 
 #[test]

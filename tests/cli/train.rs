@@ -3,6 +3,7 @@ use std::process::{Command, Stdio};
 use predicates::prelude::*;
 
 use crate::harness::{Place, TINY, program, text};
+use crate::pages::check_drawing;
 
 /// What the samples of a run begin with.
 fn sample_prompt(place: &Place, run: &str) -> String {
@@ -16,6 +17,7 @@ fn a_run_leaves_a_folder_with_everything_in_it() {
     for file in ["model.safetensors", "last.safetensors", "config.toml", "metrics.jsonl"] {
         assert!(!place.read(&format!("run/{file}")).is_empty(), "{file}");
     }
+    check_drawing(&place.text("run/loss.svg"));
     assert!(place.text("run/loss.svg").contains("validation"));
     assert!(place.text("run/accuracy.svg").contains("accuracy"));
     assert!(place.read("run/loss.png").starts_with(b"\x89PNG"));

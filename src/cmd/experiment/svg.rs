@@ -19,7 +19,7 @@ pub(super) fn heat_map(
     values: &[Vec<f64>],
     (most, label): (f64, &str),
 ) -> String {
-    let (left, top, width, height) = (110.0, 30.0, 92.0, 34.0);
+    let (left, top, width, height) = (110.0, 30.0, 100.0, 34.0);
     let size = (left + width * columns.len() as f64, top + height * rows.len() as f64 + 6.0);
     let mut out = open(size.0, size.1, label);
     for (j, column) in columns.iter().enumerate() {
@@ -36,7 +36,7 @@ pub(super) fn heat_map(
                  class=\"cell\" fill-opacity=\"{:.3}\"/>",
                 width - 3.0,
                 height - 3.0,
-                0.06 + 0.84 * (value / most).clamp(0.0, 1.0)
+                0.05 + 0.85 * (value / most).clamp(0.0, 1.0)
             );
             out += &text(x + width / 2.0, y + 21.0, "middle", &format!("{value:.2}"));
         }
@@ -75,7 +75,7 @@ pub(super) fn bars(rows: &[(String, f64)], limit: Option<f64>, label: &str) -> S
 /// Curves over places that are equally far from each other; values from 0 to 1.
 pub(super) fn curves(places: &[String], curves: &[(&str, Vec<f64>)], label: &str) -> String {
     let (left, top, width, height) = (40.0, 12.0, 560.0, 220.0);
-    let mut out = open(left + width + 150.0, top + height + 40.0, label);
+    let mut out = open(left + width + 170.0, top + height + 40.0, label);
     let x = |i: usize| left + width * i as f64 / (places.len().max(2) - 1) as f64;
     let y = |value: f64| top + height * (1.0 - value.clamp(0.0, 1.0));
     for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {

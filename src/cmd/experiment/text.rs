@@ -63,11 +63,14 @@ fn heading(report: &Report) -> String {
 pub(super) fn bars(bars: &[Bar], of: &str) -> String {
     let line = |bar: &Bar| {
         let sign = if bar.at_most { "≤" } else { "≥" };
-        let range = figures::range(&bar.figures);
+        // What could be told in none has no figure.
+        let [mean, range] = match bar.mean() {
+            mean if mean.is_finite() => [format!("{mean:.3}"), figures::range(&bar.figures)],
+            _ => ["–".into(), String::new()],
+        };
         format!(
-            "  {:<48} {:>8.3}  {range:<18} {sign} {:<5} in {} of {}\n",
+            "  {:<48} {mean:>8}  {range:<18} {sign} {:<5} in {} of {}\n",
             bar.name,
-            bar.mean(),
             bar.limit,
             bar.reached_in,
             bar.figures.len()

@@ -7,11 +7,10 @@ use machado_core::interpret::{FeatureSurvey, SurveyConfig, properties};
 use serde_json::{Value, json};
 
 use super::inside::Inside;
-use super::page::{SEARCH, page};
 use super::piece::Piece;
 use crate::cli::{OrderArg, SaeListArgs};
 use crate::files;
-use crate::html::escaped;
+use crate::html::{SEARCH, escaped, page};
 use crate::number::grouped;
 use crate::say::say;
 
@@ -120,9 +119,11 @@ pub(super) fn json(feature: &FeatureSurvey) -> Value {
 
 fn html(inside: &Inside, features: &[FeatureSurvey], pieces: &[Piece]) -> String {
     let mut body = format!(
-        "<p class=\"faint\">{}: what an autoencoder with {} features found in the values of the layer {}. \
+        "<p class=\"soft\">{}: what an autoencoder with {} features found in the values of the layer {}. \
          Each line: number, share of the text at which it fires, strongest activation, what it fires at. \
-         Open one to see its strongest contexts.</p>\n{SEARCH}",
+         Open one to see its strongest contexts.</p>\n{SEARCH}\
+         <div class=\"row head soft\"><span>no.</span><span>fires</span><span>max</span>\
+         <span>at</span></div>\n",
         escaped(&inside.loaded.name),
         grouped(inside.sae.d_sae() as u64),
         escaped(&inside.site.name),
@@ -130,8 +131,8 @@ fn html(inside: &Inside, features: &[FeatureSurvey], pieces: &[Piece]) -> String
     let mut pieces = pieces.iter();
     for feature in features {
         body.push_str(&format!(
-            "<details><summary><span>{}</span><span>{:.3}%</span><span>{:.2}</span>{}</summary>\n\
-             <div class=\"texts\">\n",
+            "<details><summary class=\"row\"><span>{}</span><span>{:.3}%</span><span>{:.2}</span>\
+             <span>{}</span></summary>\n<div class=\"texts\" lang=\"\">\n",
             feature.feature,
             100.0 * feature.density(),
             feature.max,

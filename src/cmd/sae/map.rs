@@ -20,7 +20,12 @@ const PERMUTATIONS: usize = 999;
 
 /// The size of the drawing, and its edge.
 const SIZE: f64 = 1000.0;
-const EDGE: f64 = 60.0;
+const EDGE: f64 = 40.0;
+
+/// The width of the list of groups, the height of one of them, and characters of its name.
+const LIST: f64 = 340.0;
+const ROW: f64 = 26.0;
+const LONGEST: usize = 36;
 
 pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
     let inside = Inside::open(args.inside.run.as_deref(), &args.place)?;
@@ -155,56 +160,80 @@ fn as_json(
     })
 }
 
-/// The drawing; its colours follow what the reader likes, light or dark.
+/// The drawing, with a list of the groups beside it; its colours follow what the reader likes, light or
+/// dark. Who points at a group in the list, or goes there by keys, sees it alone.
 fn svg(surveys: &[FeatureSurvey], groups: &Groups, names: &[String]) -> String {
     let at = |x: f64| SIZE / 2.0 + x * (SIZE / 2.0 - EDGE);
+    let width = SIZE + LIST;
+    let height = SIZE.max(ROW * (names.len() as f64 + 2.0));
+    let label = format!("a map of {} features in {} groups", surveys.len(), names.len());
+    let alone: String = (0..names.len())
+        .map(|group| {
+            format!("svg:has(#k{group}:is(:hover, :focus)) .g:not(#g{group}) {{ opacity: .08 }}\n")
+        })
+        .collect();
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {SIZE} {SIZE}\" font-family=\"system-ui, sans-serif\">\n\
-         <style>.paper {{ fill: #fdfcfa }} text {{ fill: #1d2229; stroke: #fdfcfa; stroke-width: 4px; paint-order: stroke }} \
-         circle {{ fill-opacity: .7 }} \
-         @media (prefers-color-scheme: dark) {{ .paper {{ fill: #14171c }} text {{ fill: #e4e7eb; stroke: #14171c }} }}</style>\n\
-         <rect class=\"paper\" width=\"{SIZE}\" height=\"{SIZE}\"/>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"15\" role=\"group\" aria-label=\"{label}\">\n\
+         <style>svg {{ background: #fdfcfa }} text {{ fill: #1d2229 }} \
+         .number {{ font-size: 19px; font-weight: 600; stroke: #fdfcfa; stroke-width: 5px; paint-order: stroke }} \
+         circle {{ fill-opacity: .8; stroke: #1d2229; stroke-opacity: .4; stroke-width: .7px }} \
+         .k {{ cursor: default }} .k:focus {{ outline: 2px solid #1769aa }}\n\
+         @media (prefers-color-scheme: dark) {{ svg {{ background: #14171c }} text {{ fill: #e4e7eb }} \
+         .number {{ stroke: #14171c }} circle {{ stroke: #e4e7eb }} .k:focus {{ outline-color: #6cb8ff }} }}\n\
+         {alone}</style>\n"
     );
-    for ((survey, &[x, y]), &group) in surveys.iter().zip(&groups.places).zip(&groups.group) {
-        // Larger where it fires more often; by logarithm, as densities differ a thousandfold.
-        let radius = (7.0 + 1.2 * survey.density().max(1e-6).log10()).clamp(2.0, 7.0);
-        let _ = writeln!(
-            svg,
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\" fill=\"{}\"><title>{}: {}</title></circle>",
-            at(x),
-            at(y),
-            colour(group, names.len()),
-            survey.feature,
-            escaped(&survey.label())
-        );
-    }
+    let (mut numbers, mut list) = (String::new(), String::new());
     let mut taken: Vec<[f64; 2]> = Vec::new();
-    for (group, name) in names.iter().enumerate() {
-        let own: Vec<[f64; 2]> = groups
-            .places
-            .iter()
-            .zip(&groups.group)
-            .filter(|(_, own)| **own == group)
-            .map(|(place, _)| *place)
-            .collect();
-        if own.is_empty() {
-            continue;
+    for (group, (name, size)) in names.iter().zip(sizes(groups, names.len())).enumerate() {
+        let colour = colour(group, names.len());
+        let own = || {
+            let all = surveys.iter().zip(&groups.places).zip(&groups.group);
+            all.filter(move |(_, own)| **own == group).map(|(dot, _)| dot)
+        };
+        let _ = writeln!(svg, "<g class=\"g\" id=\"g{group}\" fill=\"{colour}\">");
+        for (survey, &[x, y]) in own() {
+            // Larger where it fires more often; by logarithm, as densities differ a thousandfold.
+            let radius = (7.0 + 1.2 * survey.density().max(1e-6).log10()).clamp(2.0, 7.0);
+            let _ = writeln!(
+                svg,
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\"><title>{}: {}</title></circle>",
+                at(x),
+                at(y),
+                survey.feature,
+                escaped(&survey.label())
+            );
         }
-        let [x, mut y] = [0, 1].map(|i| at(median(own.iter().map(|place| place[i]).collect())));
-        // A label steps down until it covers no other.
-        while taken.iter().any(|other| (other[1] - y).abs() < 20.0 && (other[0] - x).abs() < 260.0)
-        {
-            y += 20.0;
-        }
-        taken.push([x, y]);
-        let shown: String = name.chars().take(36).collect();
+        svg.push_str("</g>\n");
+        let row = ROW * (group as f64 + 1.5);
+        let shown: String = name.chars().take(LONGEST).collect();
         let _ = writeln!(
-            svg,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"15\" text-anchor=\"middle\">{}</text>",
+            list,
+            "<g class=\"k\" id=\"k{group}\" tabindex=\"0\"><circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"7\" \
+             fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{row:.1}\">{group} {} ({size})</text></g>",
+            SIZE + 12.0,
+            row - 5.0,
+            SIZE + 28.0,
             escaped(&shown)
         );
+        if size > 0 {
+            let middle = |i: usize| at(median(own().map(|(_, place)| place[i]).collect()));
+            let [x, mut y] = [middle(0), middle(1)];
+            // A number steps down until it covers no other.
+            let covers = |other: &[f64; 2], y: f64| {
+                (other[1] - y).abs() < 20.0 && (other[0] - x).abs() < 28.0
+            };
+            while taken.iter().any(|other| covers(other, y)) {
+                y += 20.0;
+            }
+            taken.push([x, y]);
+            let _ = writeln!(
+                numbers,
+                "<text class=\"number\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{group}</text>"
+            );
+        }
     }
-    svg + "</svg>\n"
+    svg + &numbers + &list + "</svg>\n"
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -215,5 +244,5 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// A colour for each group, as different as can be.
 fn colour(group: usize, groups: usize) -> String {
     let hue = 360.0 * group as f64 / groups.max(1) as f64;
-    format!("hsl({hue:.0} {}% {}%)", 65, if group.is_multiple_of(2) { 50 } else { 62 })
+    format!("hsl({hue:.0} 65% {}%)", if group.is_multiple_of(2) { 45 } else { 60 })
 }

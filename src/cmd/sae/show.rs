@@ -11,12 +11,11 @@ use machado_core::interpret::{
 use serde_json::{Value, json};
 
 use super::inside::{Inside, InsideText};
-use super::page::page;
 use super::piece::{Piece, has_colour};
 use super::{list, piece};
 use crate::cli::{SaeShowArgs, UsageError};
 use crate::files;
-use crate::html::escaped;
+use crate::html::{escaped, page};
 use crate::number::{bar, grouped};
 use crate::say::say;
 
@@ -303,7 +302,7 @@ impl Shown {
     fn html(&self, inside: &Inside, direct: bool) -> String {
         let survey = &self.survey;
         let mut html = format!(
-            "<h2>feature {}: {}</h2>\n<p>Fires at {} of {} tokens ({:.3}%). Strongest {:.3}, mean {:.3} \
+            "<h2>Feature {}: {}</h2>\n<p>Fires at {} of {} tokens ({:.3}%). Strongest {:.3}, mean {:.3} \
              where it fires.</p>\n",
             survey.feature,
             escaped(&survey.label()),
@@ -314,7 +313,13 @@ impl Shown {
             survey.mean
         );
         let most = survey.bands.iter().copied().max().unwrap_or(1).max(1) as f64;
-        html.push_str("<h3>How strongly</h3>\n<div class=\"bars\">");
+        let counts: Vec<String> = survey.bands.iter().map(u64::to_string).collect();
+        let _ = write!(
+            html,
+            "<h3>How often in each tenth of its strongest activation</h3>\n\
+             <div class=\"bars\" role=\"img\" aria-label=\"tokens in each tenth: {}\">",
+            counts.join(", ")
+        );
         for (band, &count) in survey.bands.iter().enumerate() {
             let (from, height) = (self.edge(band), 100.0 * count as f64 / most);
             let _ = write!(
@@ -322,24 +327,43 @@ impl Shown {
                 "<span style=\"height:{height:.1}%\" title=\"from {from:.2}: {count}\"></span>"
             );
         }
-        html.push_str("</div>\n<table>\n");
-        let mut row = |name: &str, what: &str| {
-            let _ = writeln!(html, "<tr><th>{name}</th><td>{}</td></tr>", escaped(what));
+        let _ = write!(
+            html,
+            "</div>\n<p class=\"ends soft\"><small>0</small><small>{:.2}</small></p>\n<h3>What it \
+             knows and does</h3>\n<table>\n",
+            survey.max
+        );
+        let mut row = |name: &str, lines: &[String]| {
+            let lines: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+            let lines = lines.join("<br>");
+            let _ = writeln!(html, "<tr><th scope=\"row\">{name}</th><td>{lines}</td></tr>");
         };
         for (name, what) in self.figures() {
-            row(name, &what);
+            row(name, &[what]);
         }
-        row("promotes", &tokens_of(inside, &self.promoted[0]));
-        row("suppresses", &tokens_of(inside, &self.promoted[1]));
-        row("", how(direct));
-        for (feature, cosine, label) in &self.near {
-            row("alike", &format!("{feature} ({cosine:.3}) {label}"));
+        row("promotes", &[tokens_of(inside, &self.promoted[0])]);
+        row("suppresses", &[tokens_of(inside, &self.promoted[1])]);
+        let near = self.near.iter();
+        let near: Vec<String> = near
+            .map(|(feature, cosine, label)| format!("{feature} ({cosine:.3}) {label}"))
+            .collect();
+        row("alike", &near);
+        let _ = writeln!(
+            html,
+            "</table>\n<p><small>Promotes and suppresses: {}. Alike: by the cosine of the \
+             directions.</small></p>",
+            how(direct)
+        );
+        let drawn: Vec<&Piece> = self.samples.iter().rev().map(|(_, piece)| piece).collect();
+        for (title, pieces) in [
+            ("Strongest contexts", self.contexts.iter().collect()),
+            ("Drawn from each tenth of the strongest activation", drawn),
+        ] {
+            let _ = writeln!(html, "<h3>{title}</h3>\n<div class=\"texts\" lang=\"\">");
+            pieces.iter().for_each(|piece| html.push_str(&piece.html(survey.max)));
+            html.push_str("</div>\n");
         }
-        html.push_str("</table>\n<h3>Strongest</h3>\n<div class=\"texts\">\n");
-        self.contexts.iter().for_each(|piece| html.push_str(&piece.html(survey.max)));
-        html.push_str("</div>\n<h3>Drawn from each tenth of the strongest activation</h3>\n<div class=\"texts\">\n");
-        self.samples.iter().rev().for_each(|(_, piece)| html.push_str(&piece.html(survey.max)));
-        html + "</div>\n"
+        html
     }
 }
 
@@ -357,7 +381,7 @@ fn tokens_of(inside: &Inside, tokens: &[Promoted]) -> String {
 
 fn html(inside: &Inside, shown: &[Shown], direct: bool) -> String {
     let mut body = format!(
-        "<p class=\"faint\">{}, layer {}: {} features</p>\n",
+        "<p class=\"soft\">{}, layer {}: {} features</p>\n",
         escaped(&inside.loaded.name),
         escaped(&inside.site.name),
         grouped(inside.sae.d_sae() as u64)

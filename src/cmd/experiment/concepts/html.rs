@@ -3,9 +3,9 @@
 use machado_core::interpret::experiment::ConceptReport;
 
 use super::{Report, text};
-use crate::cmd::experiment::html::{bars, page};
+use crate::cmd::experiment::html::bars;
 use crate::cmd::experiment::svg;
-use crate::html::escaped;
+use crate::html::{escaped, page, wide};
 
 /// The page.
 pub(super) fn report(report: &Report<'_>) -> String {
@@ -15,7 +15,7 @@ pub(super) fn report(report: &Report<'_>) -> String {
         .map(|part| format!("<p>{}</p>\n", escaped(part)))
         .collect();
     let parts = [
-        format!("<h1>{title}</h1>\n{paragraphs}"),
+        paragraphs,
         bars(&report.bars, "concepts"),
         crossed(report),
         ways(report),
@@ -31,19 +31,17 @@ fn crossed(report: &Report<'_>) -> String {
     let with_none: Vec<&str> = std::iter::once("none").chain(names.iter().copied()).collect();
     let mut rates = vec![concepts.iter().map(|one| one.unsteered_per_thousand_words).collect()];
     rates.extend(report.figures.rates.iter().cloned());
-    let most = |values: &[Vec<f64>]| values.iter().flatten().copied().fold(1e-9, f64::max);
+    let map = |rows: &[&str], values: &[Vec<f64>], label: &str| {
+        let most = values.iter().flatten().copied().fold(1e-9, f64::max);
+        wide(label, &svg::heat_map(rows, &names, values, (most, label)))
+    };
     format!(
         "<h2>Whose feature is held, and what is written</h2>\n<p class=\"soft\">A row for each feature, \
          a column for each concept: its words in a thousand that are written.</p>\n{}\n\
          <p class=\"soft\">And the nats that the words gain after the prompts, beyond words as long and as \
          frequent.</p>\n{}\n",
-        svg::heat_map(&with_none, &names, &rates, (most(&rates), "words of each concept written")),
-        svg::heat_map(
-            &names,
-            &names,
-            &report.figures.scores,
-            (most(&report.figures.scores), "nats gained by the words of each concept")
-        )
+        map(&with_none, &rates, "words of each concept written"),
+        map(&names, &report.figures.scores, "nats gained by the words of each concept")
     )
 }
 
@@ -51,7 +49,7 @@ fn ways(report: &Report<'_>) -> String {
     let one = |concept: &ConceptReport| {
         let row = |way: &machado_core::interpret::experiment::Did| {
             format!(
-                "<tr><td>{}</td><td>{:.2}</td><td>{:+.2}</td><td>{:.1}</td><td>{:.0}%</td><td>{:.0}%</td></tr>\n",
+                "<tr><th scope=\"row\">{}</th><td>{:.2}</td><td>{:+.2}</td><td>{:.1}</td><td>{:.0}%</td><td>{:.0}%</td></tr>\n",
                 escaped(&way.method),
                 way.strength,
                 way.score,
@@ -61,16 +59,21 @@ fn ways(report: &Report<'_>) -> String {
             )
         };
         let rows: String = concept.ways.iter().map(row).collect();
+        let head: String =
+            ["way", "strength", "score", "words in 1000", "extra nats", "known words"]
+                .map(|name| format!("<th scope=\"col\">{name}</th>"))
+                .concat();
+        let table = format!("<table class=\"figures\">\n<tr>{head}</tr>\n{rows}</table>\n");
         format!(
             "<h3>{}</h3>\n<p class=\"soft\">Feature {}, AUROC {:.3}; p {:.3}, for all concepts together \
-             {:.3}. Unsteered: {:.1} words in a thousand.</p>\n<table><tr><th>way</th><th>strength</th>\
-             <th>score</th><th>words in 1000</th><th>extra nats</th><th>known words</th></tr>\n{rows}</table>\n",
+             {:.3}. Unsteered: {:.1} words in a thousand.</p>\n{}",
             escaped(&concept.name),
             concept.feature,
             concept.knows.auroc,
             concept.p_value,
             concept.p_value_holm,
-            concept.unsteered_per_thousand_words
+            concept.unsteered_per_thousand_words,
+            wide(&format!("ways to steer to {}", concept.name), &table)
         )
     };
     let all: String = report.figures.concepts.iter().map(one).collect();

@@ -5,30 +5,13 @@ use std::fmt::Write;
 use machado_core::interpret::{Dose, Effect};
 
 use super::report::{COLUMNS, Report, name_of};
-use crate::html::escaped;
-
-/// The style of the page; light or dark as the reader has it.
-const STYLE: &str = "\
-:root{color-scheme:light dark;--back:#fcfcfb;--text:#1b1d21;--soft:#6b7078;--line:#d9dbde;--curve:#1769aa;--dots:#b4530a;--bar:#b3261e}
-@media(prefers-color-scheme:dark){:root{--back:#15181e;--text:#e6e8eb;--soft:#9aa1ab;--line:#2f353f;--curve:#6cb8ff;--dots:#ff9f43;--bar:#ff8a80}}
-body{background:var(--back);color:var(--text);font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.25rem 0}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.5rem}
-figure{margin:0}figcaption{font-weight:600}small{color:var(--soft)}
-svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:12px}
-.axis{stroke:var(--line)}.curve{fill:none;stroke:var(--curve);stroke-width:2}.dot{fill:var(--curve)}
-.broken{fill:var(--back);stroke:var(--curve);stroke-width:2}.control{fill:var(--dots)}
-.limit{stroke:var(--bar);stroke-dasharray:4 4}.none{stroke:var(--soft);stroke-dasharray:1 4}
-.table{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;white-space:nowrap}
-th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}
-blockquote{margin:.5rem 0;padding:.5rem 1rem;border-left:3px solid var(--line);white-space:pre-wrap;overflow-wrap:anywhere}
-";
+use crate::html::{escaped, page, wide};
 
 /// Sizes of a chart, and of the space for its axes.
 const WIDTH: f64 = 420.0;
-const HEIGHT: f64 = 240.0;
+const HEIGHT: f64 = 258.0;
 const LEFT: f64 = 52.0;
-const BOTTOM: f64 = 24.0;
+const BOTTOM: f64 = 42.0;
 const MARGIN: f64 = 10.0;
 
 /// The whole page.
@@ -43,24 +26,22 @@ pub(super) fn html(report: &Report<'_>) -> String {
         .map(|(name, [prompt, text])| {
             let (prompt, text) = (escaped(prompt), escaped(text));
             format!(
-                "<h2>{}</h2>\n<blockquote><small>{prompt}</small>{text}</blockquote>\n",
+                "<h3>{}</h3>\n<blockquote lang=\"\"><span class=\"soft\">{prompt}</span>{text}</blockquote>\n",
                 escaped(&name)
             )
         })
         .collect();
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{}\n\
-         <h2>What follows</h2>\n{}\n<h2>Over the strength</h2>\n<div class=\"charts\">\n{}</div>\n\
+    let body = format!(
+        "{}<h2>What follows</h2>\n{}\n<h2>Over the strength</h2>\n<div class=\"charts\">\n{}</div>\n\
          <p><small>Hollow: the text is broken (there is no score then). Orange: the controls at the best strength. Dotted: \
          unsteered. Dashed: where text counts as broken.</small></p>\n\
-         <h2>All figures</h2>\n{}{examples}</body>\n</html>\n",
+         <h2>All figures</h2>\n{}<h2>What it writes</h2>\n{examples}",
         paragraphs(report.head()),
         paragraphs(report.findings()),
         charts(report),
-        table(report),
-    )
+        wide("all figures", &table(report)),
+    );
+    page(&title, &body)
 }
 
 /// One figure over the strength.
@@ -148,7 +129,7 @@ impl Chart<'_> {
         let path: Vec<String> =
             doses.iter().map(|dose| point(dose)).map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
         if !path.is_empty() {
-            let _ = write!(svg, "<path class=\"curve\" d=\"M{}\"/>", path.join("L"));
+            let _ = write!(svg, "<path class=\"curve c0\" d=\"M{}\"/>", path.join("L"));
         }
         for dose in &doses {
             let class = if dose.is_broken { "broken" } else { "dot" };
@@ -161,8 +142,8 @@ impl Chart<'_> {
         }
         format!(
             "<figure><figcaption>{}</figcaption><small>{}</small>\n\
-             <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">{svg}</svg></figure>\n",
-            self.name, self.explained, self.name
+             <svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}: {}\">{svg}</svg></figure>\n",
+            self.name, self.explained, self.name, self.explained
         )
     }
 }
@@ -182,8 +163,8 @@ fn frame(x: &Axis, y: &Axis) -> String {
         let (at, left) = (y.at(value), LEFT - 6.0);
         let _ = write!(
             svg,
-            "<path class=\"axis\" d=\"M{LEFT} {at:.1}H{right}\"/>\
-             <text x=\"{left}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{right}\"/>\
+             <text class=\"tick\" x=\"{left}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             at + 4.0,
             tick(value),
         );
@@ -191,12 +172,17 @@ fn frame(x: &Axis, y: &Axis) -> String {
     for value in x.ticks() {
         let _ = write!(
             svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             x.at(value),
             bottom + 17.0,
             tick(value),
         );
     }
+    let _ = write!(
+        svg,
+        "<text class=\"tick\" x=\"{right}\" y=\"{:.1}\" text-anchor=\"end\">strength</text>",
+        bottom + 34.0
+    );
     svg
 }
 
@@ -246,14 +232,15 @@ impl Axis {
 }
 
 fn table(report: &Report<'_>) -> String {
-    let head: String = COLUMNS.iter().map(|column| format!("<th>{column}</th>")).collect();
+    let head: String =
+        COLUMNS.iter().map(|column| format!("<th scope=\"col\">{column}</th>")).collect();
     let row = |(name, cells): (String, Vec<String>)| {
         let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        format!("<tr><td>{}</td>{cells}</tr>\n", escaped(&name))
+        format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", escaped(&name))
     };
     let rows: String = report.rows().into_iter().map(row).collect();
     format!(
-        "<div class=\"table\"><table>\n<tr><th>strength</th>{head}</tr>\n{rows}</table></div>\n"
+        "<table class=\"figures\">\n<tr><th scope=\"col\">strength</th>{head}</tr>\n{rows}</table>\n"
     )
 }
 
