@@ -34,6 +34,10 @@ use crate::{files, run_folder};
 /// The folder of the run.
 const RUN: &str = "run";
 
+/// Steps of a small model of words: a few passes over a text of some hundred thousand words, before
+/// it is known by heart.
+const STEPS: u64 = 1500;
+
 /// States that the autoencoder learns from.
 const POSITIONS: u64 = 2_000_000;
 
@@ -145,8 +149,11 @@ fn trained(args: &ConceptsArgs) -> Result<PathBuf> {
         settings.tokenizer = Some(TokenizerKind::Word);
     }
     let mut length = args.length.clone();
+    let is_given = length.epochs.is_some() || length.steps.is_some() || length.minutes.is_some();
     if args.tiny {
         length.steps = Some(2);
+    } else if !is_given && settings.preset.is_none() && settings.config.is_none() {
+        length.steps = Some(STEPS);
     }
     let train_args = TrainArgs {
         texts: args.text.clone(),
