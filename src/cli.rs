@@ -1,5 +1,6 @@
 //! The command line: every flag with its meaning, unit and default.
 
+mod converting;
 mod experiment;
 mod features;
 mod parsers;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use machado_core::tokenizer::UnknownPolicy;
 
+pub use self::converting::{ConvertArgs, VocabularyArgs};
 pub use self::experiment::{ConceptsArgs, ExperimentCommand, FavouriteScienceArgs, NamedConcept};
 pub use self::features::{
     LabelArg, OrderArg, SaeFindArgs, SaeListArgs, SaeMapArgs, SaeShowArgs, WhereArgs,
@@ -84,6 +86,11 @@ pub enum Command {
     Info(InfoArgs),
     /// Draw the curves of a run as SVG and PNG
     Plot(PlotArgs),
+    /// Turn a model of machado into one of Keras, or the other way round
+    ///
+    /// Nothing is lost on the way: weights, vocabulary and what the optimizer remembers come back the
+    /// same, byte for byte. A .keras file opens in Keras 3 with keras.models.load_model.
+    Convert(ConvertArgs),
     /// Find the features that a model thinks in: train and look at sparse autoencoders
     #[command(subcommand)]
     Sae(SaeCommand),
@@ -111,9 +118,14 @@ pub struct CompletionsArgs {
 /// Which model to use.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// A model file or the folder of a run [default: the model inside the program]
+    /// A model file of machado or Keras, or the folder of a run [default: the model inside the
+    /// program]
     #[arg(long, short, value_name = "FILE", env = "MACHADO_MODEL")]
     pub model: Option<PathBuf>,
+
+    /// What the model's tokens stand for.
+    #[command(flatten)]
+    pub vocabulary: VocabularyArgs,
 
     /// What to do with characters that the model does not know: skip (with a warning) or error
     #[arg(long, value_parser = parse_unknown, value_name = "skip|error", default_value = "skip")]

@@ -2,6 +2,7 @@
 
 mod bench;
 mod completions;
+mod convert;
 mod decode;
 mod evaluate;
 mod experiment;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Decode(args) => decode::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Plot(args) => plot::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Sae(command) => sae::run(&command),
         Command::Experiment(command) => experiment::run(&command),
         Command::Bench(args) => bench::run(&args),

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "nothing here is a library")]
 
+mod beginning;
 mod candidates;
 mod cli;
 mod cmd;

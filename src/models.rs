@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use machado_core::checkpoint::{self, ModelFile};
+use machado_core::checkpoint::{self, Checkpoint, ModelFile};
 use machado_core::text::Standardize;
 use machado_core::tokenizer::{Encoding, UnknownPolicy};
+use machado_interop::keras::{self, KerasFile};
 
 use crate::cli::ModelArgs;
 use crate::run_folder::{self, RunFolder};
@@ -29,12 +30,12 @@ pub struct LoadedModel {
 
 /// Loads the model that the flags name.
 pub fn load(args: &ModelArgs) -> Result<LoadedModel> {
-    load_path(args.model.as_deref())
+    load_path(args.model.as_deref(), args.vocabulary.vocabulary.as_deref())
 }
 
 /// Loads a model file, the best model of a run's folder, or without a path the model inside the
-/// program.
-pub fn load_path(path: Option<&Path>) -> Result<LoadedModel> {
+/// program. What the tokens of a Keras file stand for may be in another file.
+pub fn load_path(path: Option<&Path>, vocabulary: Option<&Path>) -> Result<LoadedModel> {
     let Some(path) = path else {
         let file = checkpoint::read_model(BUILT_IN).context("the model inside the program")?;
         return Ok(LoadedModel {
@@ -43,11 +44,62 @@ pub fn load_path(path: Option<&Path>) -> Result<LoadedModel> {
             folder: None,
         });
     };
-    let path = if path.is_dir() { best_of_run(path) } else { path.to_owned() };
-    let file =
-        checkpoint::read_model(&files::read(&path)?).with_context(|| path.display().to_string())?;
+    let path = model_of(path);
+    let bytes = files::read(&path)?;
+    let file = match read_keras(&path, &bytes, vocabulary)? {
+        Some(read) => read.checkpoint.file,
+        None => checkpoint::read_model(&bytes).with_context(|| path.display().to_string())?,
+    };
     let folder = path.parent().map(Path::to_owned);
     Ok(LoadedModel { file, name: path.display().to_string(), folder })
+}
+
+/// All that a file keeps.
+#[derive(Debug)]
+pub struct Kept {
+    /// The model, and what learning goes on from.
+    pub checkpoint: Checkpoint,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// What of a file of Keras was left out; it was said on stderr already.
+    pub notes: Vec<String>,
+}
+
+/// Reads a model file of machado or Keras, or the best model of a run's folder, with all it keeps.
+pub fn read_all(path: &Path, vocabulary: Option<&Path>) -> Result<Kept> {
+    let path = model_of(path);
+    let bytes = files::read(&path)?;
+    let (checkpoint, notes) = match read_keras(&path, &bytes, vocabulary)? {
+        Some(read) => (read.checkpoint, read.notes),
+        None => {
+            let checkpoint = Checkpoint::read(&bytes);
+            (checkpoint.with_context(|| path.display().to_string())?, Vec::new())
+        }
+    };
+    Ok(Kept { checkpoint, path, notes })
+}
+
+/// Reads a file of Keras, if it is one by its name or its first bytes; says what was left out.
+fn read_keras(path: &Path, bytes: &[u8], vocabulary: Option<&Path>) -> Result<Option<KerasFile>> {
+    let is_keras = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("keras"));
+    if !is_keras && !bytes.starts_with(b"PK") {
+        if vocabulary.is_some() {
+            say("warning: --vocabulary has no effect: the model has a vocabulary of its own");
+        }
+        return Ok(None);
+    }
+    let vocabulary = vocabulary.map(files::read).transpose()?;
+    let read = keras::read(bytes, vocabulary.as_deref());
+    let read = read.with_context(|| path.display().to_string())?;
+    for note in &read.notes {
+        say(&format!("note: {note}"));
+    }
+    Ok(Some(read))
+}
+
+/// The model file that a path names: itself, or the best one in the folder of a run.
+fn model_of(path: &Path) -> PathBuf {
+    if path.is_dir() { best_of_run(path) } else { path.to_owned() }
 }
 
 /// The best model of a run, or where none was kept yet the one to resume from.

@@ -277,20 +277,24 @@ pub fn read_for_training(
     });
     let ReadText { corpus, tokenizer, characters, rare } =
         read.with_context(|| texts.describe())?;
-    warn_of_left_out(&rare);
+    warn_of_left_out(&rare, config);
     warn_of_large_vocabulary(&tokenizer);
     Ok((TrainingText { corpus, tokenizer, characters }, rare))
 }
 
-/// Characters that are too rare are no longer in the text.
-fn warn_of_left_out(rare: &Rare) {
-    if !rare.left_out.is_empty() {
-        say(&format!(
-            "warning: {} left out of the text, as too rare for --min-count or --max-vocab: {}",
-            crate::number::counted(rare.left_out.len(), "character is", "different characters are"),
-            crate::number::counts(&rare.left_out)
-        ));
+/// Characters that are no tokens are no longer in the text.
+fn warn_of_left_out(rare: &Rare, config: &RunConfig) {
+    if rare.left_out.is_empty() {
+        return;
     }
+    // Without bounds of its own, only the vocabulary of a model that it begins with can lack some.
+    let is_bounded = config.text.max_vocab.is_some() || config.text.min_count.is_some();
+    say(&format!(
+        "warning: {} left out of the text, as {}: {}",
+        crate::number::counted(rare.left_out.len(), "character is", "different characters are"),
+        if is_bounded { "too rare for --min-count or --max-vocab" } else { "unknown to the model" },
+        crate::number::counts(&rare.left_out)
+    ));
 }
 
 /// Thousands of different characters are normal for Chinese, but else a sign of a wrong encoding.

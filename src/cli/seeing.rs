@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::parsers::*;
-use super::{ComputeArgs, ModelArgs, NgramArgs, Settings, SteerArgs};
+use super::{ComputeArgs, ModelArgs, NgramArgs, Settings, SteerArgs, VocabularyArgs};
 
 /// `machado predict`.
 #[derive(Debug, Args)]
@@ -136,15 +136,20 @@ pub struct DecodeArgs {
 /// `machado info`.
 #[derive(Debug, Args)]
 pub struct InfoArgs {
-    /// A model file or the folder of a run [default: the model inside the program]
+    /// A model file of machado or Keras, or the folder of a run [default: the model inside the
+    /// program]
     pub model: Option<PathBuf>,
+
+    /// What the model's tokens stand for.
+    #[command(flatten)]
+    pub vocabulary: VocabularyArgs,
 
     /// Print the model's config (a file for --config) instead
     #[arg(long, conflicts_with = "json")]
     pub config: bool,
 
     /// Print the config file of this preset instead: tutorial, small, base or large
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "config", "json"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "vocabulary", "config", "json"])]
     pub preset: Option<String>,
 
     /// Print JSON: parameters, vocabulary_size, layers, text, training

@@ -8,8 +8,8 @@ use machado_core::optimizer::{OptimizerConfig, Schedule};
 use machado_core::run::{Monitor, TokenizerKind};
 use machado_core::text::Standardize;
 
-use super::ComputeArgs;
 use super::parsers::*;
+use super::{ComputeArgs, VocabularyArgs};
 
 /// `machado train`.
 #[derive(Debug, Args)]
@@ -29,6 +29,20 @@ pub struct TrainArgs {
     /// from the start, so a run that is made longer differs from one that was meant to be)
     #[arg(long, value_name = "RUN", conflicts_with = "Settings")]
     pub resume: Option<PathBuf>,
+
+    /// Begin with this model instead of random weights: a file of machado or Keras, or the folder of
+    /// a run. Layers and vocabulary are the model's, characters that it does not know are left out;
+    /// if the file has the memory of an optimizer (a .keras file, last.safetensors), learning goes on
+    /// with it and its learning rate
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "resume", "tokenizer", "max_vocab", "min_count", "embedding_dim", "filters", "units",
+        "gru_layers", "dropout",
+    ])]
+    pub from: Option<PathBuf>,
+
+    /// What the tokens of that model stand for.
+    #[command(flatten)]
+    pub vocabulary: VocabularyArgs,
 
     /// What to train and how.
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
     if let Some(name) = &args.preset {
         return Ok(write!(std::io::stdout(), "{}", presets::file_of(name)?)?);
     }
-    let loaded = models::load_path(args.model.as_deref())?;
+    let loaded = models::load_path(args.model.as_deref(), args.vocabulary.vocabulary.as_deref())?;
     let model = &loaded.file.model;
     let layers = summarize(&model.config, model.tokenizer.vocabulary_size())?;
     let mut out = std::io::stdout().lock();

@@ -1,6 +1,7 @@
 //! `machado train`: from a text to the folder of a run.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +12,7 @@ use machado_core::run::RunConfig;
 use machado_core::tokenizer::Tokenizer;
 use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer, TrainingText};
 
+use crate::beginning::Beginning;
 use crate::cli::TrainArgs;
 use crate::progress::Reporter;
 use crate::run_folder::{self, Log, RunFolder};
@@ -81,7 +83,7 @@ impl Prepared {
     /// Reads the texts that are given, or else those that the config names; leaves their names in
     /// the config.
     ///
-    /// A run that goes on has its `tokenizer` already.
+    /// A run that goes on, or begins with a model, has its `tokenizer` already.
     fn new(
         args: &TrainArgs,
         config: &mut RunConfig,
@@ -106,10 +108,20 @@ impl Prepared {
 impl Run {
     fn begin(args: &TrainArgs) -> Result<Self> {
         let mut config = presets::resolve(&args.settings, &args.length)?;
+        let vocabulary = args.vocabulary.vocabulary.as_deref();
+        let read = |path: &PathBuf| Beginning::read(path, vocabulary);
+        let mut beginning = args.from.as_ref().map(read).transpose()?;
+        if let Some(beginning) = &mut beginning {
+            beginning.apply(&mut config, &args.settings);
+        } else if vocabulary.is_some() {
+            say("warning: --vocabulary has no effect: it is for the model that --from names");
+        }
         for (flag, why) in presets::idle_flags(&args.settings, &args.length, &config) {
             say(&format!("warning: {flag} has no effect: {why}"));
         }
-        let Prepared { texts, text, compute, reporter } = Prepared::new(args, &mut config, None)?;
+        let tokenizer = beginning.as_ref().map(|beginning| &beginning.model.tokenizer);
+        let Prepared { texts, text, compute, reporter } =
+            Prepared::new(args, &mut config, tokenizer)?;
         let samples = &mut config.samples;
         if args.settings.sample_prompt.is_none()
             && let Some(found) = prompt::fitting(&samples.prompt, config.text.standardize, &text)
@@ -117,7 +129,14 @@ impl Run {
             reporter.note(&format!("prompt      {}, from the text", number::quoted(&found)));
             samples.prompt = found;
         }
-        let trainer = Trainer::new(config, text, compute)?;
+        let trainer = match beginning {
+            None => Trainer::new(config, text, compute)?,
+            Some(beginning) => {
+                reporter.note(&format!("begins with {}", beginning.describe()));
+                let Beginning { model, optimizer, .. } = beginning;
+                Trainer::from_model(config, text, model, optimizer, compute)?
+            }
+        };
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
         let log = folder.create(&trainer, &texts)?;
         Ok(Self::new(trainer, folder, log, reporter))

@@ -50,6 +50,9 @@ fn check_commands(name: &str, book: &str) {
         if args[0] == "train" && !args.contains(&"--resume") {
             let given = |flag: &str| args.contains(&flag);
             let pairs = TINY.chunks(2).filter(|pair| !given(pair[0]));
+            // Where a run begins with a model, the layers are the model's.
+            let of_layers = ["--units", "--embedding-dim", "--filters"];
+            let pairs = pairs.filter(|pair| !(given("--from") && of_layers.contains(&pair[0])));
             let minutes = given("--minutes");
             pairs.filter(|pair| !(minutes && pair[0] == "--steps")).for_each(|pair| {
                 command.args(pair);
@@ -95,7 +98,7 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
@@ -103,19 +106,23 @@ const DOCUMENTS: [&str; 13] = [
     "docs/checkpoint.md",
     "docs/experiment.md",
     "docs/features.md",
+    "docs/formats.md",
     "docs/performance.md",
     "docs/interpretability.md",
     "docs/quality.md",
     "docs/sampling.md",
     "docs/steering.md",
     "assets/README.md",
+    "bench/parity/README.md",
 ];
 
 #[test]
 fn flags_that_documents_name_exist() {
     let place = Place::new();
-    let commands =
-        ["train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "bench"];
+    let commands = [
+        "train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "convert",
+        "bench",
+    ];
     let of_sae = [
         "train", "evaluate", "list", "show", "find", "map", "steer", "states", "import", "selftest",
     ];
@@ -134,7 +141,15 @@ fn flags_that_documents_name_exist() {
         let flags = document.split(|c: char| c.is_whitespace() || "`(),;".contains(c));
         for flag in flags.filter(|word| word.starts_with("--") && word.len() > 3) {
             // Of cargo, and of the scripts below bench/.
-            let foreign = ["--release", "--path", "--manifest-path", "--bench", "--rounds"];
+            let foreign = [
+                "--release",
+                "--path",
+                "--manifest-path",
+                "--bench",
+                "--rounds",
+                "--text",
+                "--steps",
+            ];
             let known = foreign.contains(&flag) || ["--help", "--version"].contains(&flag);
             assert!(
                 known || help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),

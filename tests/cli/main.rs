@@ -26,6 +26,8 @@ mod sae_steer;
 mod sae_features;
 /// `machado experiment`.
 mod experiment;
+/// `machado convert`, and models of Keras in every command.
+mod convert;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

@@ -1,11 +1,11 @@
 use machado_core::checkpoint;
-use machado_core::data::{Sampling, Shuffle, Target};
+use machado_core::data::{CorpusReader, ReadText, Sampling, Shuffle, Target};
 use machado_core::error::Error;
-use machado_core::optimizer::{OptimizerConfig, Schedule};
+use machado_core::optimizer::{Optimizer, OptimizerConfig, Schedule};
 use machado_core::run::{Monitor, RunConfig};
-use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer};
+use machado_core::train::{CheckpointKind, DoneReason, Event, Trainer, TrainingText};
 
-use crate::common::{config, resumed, trainer, training_text};
+use crate::common::{compute, config, resumed, text, trainer, training_text};
 
 fn events(trainer: &mut Trainer) -> Vec<Event> {
     trainer.map(|event| event.unwrap()).collect()
@@ -132,6 +132,50 @@ fn check_resume(config: &RunConfig, after: usize) {
     assert_eq!(visible(&before), visible(&all), "events when stopped after {after} events");
     assert!(second.resume_file() == whole.resume_file(), "bytes when stopped after {after} events");
     assert!(second.model_file() == whole.model_file(), "bytes when stopped after {after} events");
+}
+
+/// A model learns on with what its optimizer remembers, on another text with a character it does not
+/// know.
+#[test]
+fn a_run_can_begin_with_a_trained_model() {
+    let config = config();
+    let mut first = trainer(&config, 2);
+    let before = events(&mut first);
+    let checkpoint::Checkpoint { file, learning } =
+        checkpoint::Checkpoint::read(&first.resume_file()).unwrap();
+    let optimizer = learning.unwrap().optimizer;
+    let text = || {
+        let mut reader = CorpusReader::new(config.text.vocabulary(), 0);
+        reader.add("é azul, e o mar também; ");
+        reader.add(&config.text.standardize.apply(&text()).replace("céu", "c€u"));
+        let read = reader.finish(&config.data.split, Some(&file.model.tokenizer)).unwrap();
+        assert_eq!(read.rare.left_out[0].0, '€');
+        let ReadText { corpus, tokenizer, characters, .. } = read;
+        TrainingText { corpus, tokenizer, characters }
+    };
+    let begin = |optimizer| {
+        let (config, model) = (config.clone(), file.model.clone());
+        Trainer::from_model(config, text(), model, optimizer, compute(2))
+    };
+    let losses = |events: &[Event]| -> Vec<f64> {
+        let steps = events.iter().filter_map(|event| match event {
+            Event::Step(step) => Some(step.training.loss()),
+            _ => None,
+        });
+        steps.collect()
+    };
+    let last = *losses(&before).last().unwrap();
+    for optimizer in [Some(optimizer.clone()), None] {
+        let steps = optimizer.as_ref().map_or(0, Optimizer::steps);
+        let mut second = begin(optimizer).unwrap();
+        let after = losses(&events(&mut second));
+        assert!(after[0] < last + 0.5, "{} after {last}", after[0]);
+        let file = checkpoint::Checkpoint::read(&second.resume_file()).unwrap();
+        assert_eq!(file.learning.unwrap().optimizer.steps(), steps + after.len() as u64);
+    }
+    let other = Optimizer::new(OptimizerConfig::by_name("sgd").unwrap(), 1);
+    let message = begin(Some(other)).map(drop).unwrap_err().to_string();
+    assert!(message.contains("the constants of the optimizer"), "{message}");
 }
 
 /// Every moment of the second epoch's end and a bit before, and some from the beginning on.

@@ -185,5 +185,8 @@ fn a_model_that_goes_out_and_comes_back_is_the_same() {
         assert!(back.notes.is_empty(), "{name}: {:?}", back.notes);
         assert!(back.checkpoint.to_bytes() == ours, "{name}");
         assert!(keras::write(&back.checkpoint).unwrap() == written, "{name}");
+        // Keras has opened these bytes, and found the same probabilities and further steps.
+        let opened = fixture(&format!("written.{name}.keras"));
+        assert!(written == opened, "{name}: run make.py with the program, and look what it says");
     }
 }

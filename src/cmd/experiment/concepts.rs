@@ -22,7 +22,7 @@ use machado_interop::saelens;
 use serde_json::{Value, json};
 
 use self::wanted::Found;
-use crate::cli::{ConceptsArgs, ProgressStyle as TrainProgress, TrainArgs};
+use crate::cli::{ConceptsArgs, ProgressStyle as TrainProgress, TrainArgs, VocabularyArgs};
 use crate::cmd::train;
 use crate::known_text::KnownText;
 use crate::models::{self, LoadedModel};
@@ -73,7 +73,7 @@ pub(super) fn run(args: &ConceptsArgs) -> Result<()> {
         Some(run) => run.clone(),
         None => trained(args)?,
     };
-    let loaded = models::load_path(Some(&run))?;
+    let loaded = models::load_path(Some(&run), None)?;
     let texts: &[PathBuf] = if args.run.is_some() { &args.text } else { &[] };
     let text = KnownText::read(&loaded, texts, UnknownPolicy::Skip)?;
     let [study, held_out] = text.parts_or_shares(&loaded);
@@ -159,6 +159,8 @@ fn trained(args: &ConceptsArgs) -> Result<PathBuf> {
         texts: args.text.clone(),
         out: Some(folder.clone()),
         resume: None,
+        from: None,
+        vocabulary: VocabularyArgs::default(),
         settings,
         length,
         progress: TrainProgress::None,

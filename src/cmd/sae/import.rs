@@ -17,7 +17,7 @@ use crate::say::say;
 use crate::{files, models, sae_folder};
 
 pub(super) fn run(args: &SaeImportArgs) -> Result<()> {
-    let loaded = models::load_path(args.inside.run.as_deref())?;
+    let loaded = models::load_path(args.inside.run.as_deref(), None)?;
     let compute = crate::cmd::compute(&args.compute)?;
     let model = &loaded.file.model;
     let site = site(model, args.layer.as_deref())?;

@@ -39,7 +39,7 @@ pub(super) struct InsideText {
 
 impl Inside {
     pub fn open(run: Option<&Path>, place: &WhereArgs) -> Result<Self> {
-        let loaded = models::load_path(run)?;
+        let loaded = models::load_path(run, None)?;
         let compute = crate::cmd::compute(&place.compute)?;
         let folder = place.sae.clone().unwrap_or_else(|| sae_folder::beside(run));
         let model = &loaded.file.model;

@@ -24,7 +24,7 @@ use crate::{files, interrupt, models};
 const LOG_EVERY: u64 = 50;
 
 pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
-    let loaded = models::load_path(args.inside.run.as_deref())?;
+    let loaded = models::load_path(args.inside.run.as_deref(), None)?;
     let compute = crate::cmd::compute(&args.compute)?;
     let model = &loaded.file.model;
     let site = site(model, args.layer.as_deref())?;

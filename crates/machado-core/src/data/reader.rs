@@ -62,8 +62,8 @@ impl CorpusReader {
         }
     }
 
-    /// Learns the vocabulary. A run that goes on has one already, `known`: words and parts of words
-    /// are not learnt again then.
+    /// Learns the vocabulary. A run that goes on, or begins with a trained model, has one already,
+    /// `known`: then nothing is learnt, and characters that it does not have are left out.
     ///
     /// # Errors
     /// If the text has no token, or fewer characters than the split asks for, or if a single word
@@ -75,15 +75,20 @@ impl CorpusReader {
         let encoder = match self.encoder {
             Encoder::Pieces(encoder) => encoder,
             Encoder::Characters(encoder) => {
-                let (tokenizer, ids, rare) = encoder.finish_within(&self.config);
+                let (tokenizer, ids, rare) = match known {
+                    Some(Tokenizer::Char(known)) => {
+                        let (ids, rare) = encoder.finish_with(known);
+                        (known.clone(), ids, rare)
+                    }
+                    _ => encoder.finish_within(&self.config),
+                };
+                if ids.is_empty() {
+                    return Err(Error::EmptyText { after: String::new() });
+                }
                 let corpus = Corpus::new(ids, split)?;
                 let characters = corpus.ids().len() as u64;
-                return Ok(ReadText {
-                    corpus,
-                    tokenizer: Tokenizer::Char(tokenizer),
-                    characters,
-                    rare,
-                });
+                let tokenizer = Tokenizer::Char(tokenizer);
+                return Ok(ReadText { corpus, tokenizer, characters, rare });
             }
         };
         let parts = split.parts(encoder.characters() as usize)?;

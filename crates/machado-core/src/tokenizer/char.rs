@@ -75,6 +75,23 @@ impl CharEncoder {
     }
 }
 
+impl CharEncoder {
+    /// The text in the ids of a tokenizer that is known already; characters that are not in its
+    /// vocabulary are left out.
+    pub fn finish_with(self, known: &CharTokenizer) -> (TokenIds, Rare) {
+        let Self { seen, mut ids, .. } = self;
+        let of_number: Vec<Option<u32>> = seen.iter().map(|&(c, _)| known.id(c)).collect();
+        // The text may have few different characters, and the vocabulary many.
+        while ids.bytes_per_id() < TokenIds::for_vocabulary(known.vocabulary.len()).bytes_per_id() {
+            ids.widen();
+        }
+        ids.replace(&of_number);
+        let pairs = seen.into_iter().zip(of_number);
+        let left_out = pairs.filter(|(_, id)| id.is_none()).map(|(count, _)| count).collect();
+        (ids, Rare::new(left_out, Vec::new()))
+    }
+}
+
 /// Appends the numbers of the characters; returns what is left when a number comes that is too
 /// large for `Id`.
 fn add_to<'t, Id: TokenId>(
@@ -260,6 +277,22 @@ mod tests {
             let tokenizer = Tokenizer::Char(tokenizer);
             let expected = encode(&tokenizer, text, UnknownPolicy::Error).expect("all known").ids;
             assert_eq!(ids, expected);
+        }
+    }
+
+    /// A vocabulary that needs two bytes an id, for a text whose characters would fit into one.
+    #[test]
+    fn a_text_can_be_read_with_a_vocabulary_that_is_known() {
+        let many: String = ('\u{1000}'..'\u{1200}').chain("abba".chars()).collect();
+        for (vocabulary, text) in [("abc", "abxcbya"), (&many, "\u{1003}ab\u{1002}?")] {
+            let known = CharTokenizer::from_text(vocabulary);
+            let mut encoder = CharEncoder::default();
+            encoder.add(text);
+            let (ids, rare) = encoder.finish_with(&known);
+            let expected = encode(&Tokenizer::Char(known), text, UnknownPolicy::Skip);
+            let expected = expected.expect("unknown ones are left out");
+            assert_eq!(ids, expected.ids);
+            assert_eq!(rare.left_out.len(), expected.skipped.len());
         }
     }
 

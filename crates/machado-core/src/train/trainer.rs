@@ -84,11 +84,50 @@ impl Trainer {
     /// If the config is not sound, or the text too short for it.
     pub fn new(config: RunConfig, text: TrainingText, compute: Compute) -> Result<Self> {
         let model = Model::new(config.model.clone(), text.tokenizer, config.training.seed)?;
-        let optimizer = Optimizer::new(config.training.optimizer, model.weights.len());
-        let characters = text.characters;
-        let state =
-            checkpoint::Resume { model, optimizer, progress: Progress::default(), states: None };
-        Self::from_state(config, text.corpus, characters, state, compute)
+        Self::from_weights(config, text.corpus, text.characters, model, None, compute)
+    }
+
+    /// A new run that begins with the weights of a trained model, and with an optimizer that has
+    /// learnt before or a fresh one. The text must be in the model's tokens, the layers in the config
+    /// its own, and so must the optimizer be the one in the config.
+    ///
+    /// # Errors
+    /// If they are not, or for the reasons of [`new`](Self::new).
+    pub fn from_model(
+        config: RunConfig,
+        text: TrainingText,
+        model: Model,
+        optimizer: Option<Optimizer>,
+        compute: Compute,
+    ) -> Result<Self> {
+        let foreign = |what: &str| Error::Resume {
+            problem: format!("{what} of the run are not those of the model that it begins with"),
+        };
+        if config.model != model.config {
+            return Err(foreign("the layers"));
+        }
+        if text.tokenizer != model.tokenizer {
+            return Err(foreign("the tokens"));
+        }
+        if optimizer.as_ref().is_some_and(|known| *known.config() != config.training.optimizer) {
+            return Err(foreign("the constants of the optimizer"));
+        }
+        Self::from_weights(config, text.corpus, text.characters, model, optimizer, compute)
+    }
+
+    fn from_weights(
+        config: RunConfig,
+        corpus: Corpus,
+        characters: u64,
+        model: Model,
+        optimizer: Option<Optimizer>,
+        compute: Compute,
+    ) -> Result<Self> {
+        let fresh = || Optimizer::new(config.training.optimizer, model.weights.len());
+        let optimizer = optimizer.unwrap_or_else(fresh);
+        let progress = Progress::default();
+        let state = checkpoint::Resume { model, optimizer, progress, states: None };
+        Self::from_state(config, corpus, characters, state, compute)
     }
 
     /// A run that goes on from the bytes of a [`resume_file`](Self::resume_file).
