@@ -1,8 +1,17 @@
 //! The files of other tools: bytes in, bytes out. Nothing here opens a file.
 //!
 //! - [`saelens`]: sparse autoencoders, as SAELens keeps them.
+//! - [`onnx()`]: a model as a graph for ONNX runtimes.
+//! - [`tokenizer_json()`]: a tokenizer for Hugging Face's `tokenizers`.
+//! - [`tensorboard`]: the figures of a training for TensorBoard.
 
+mod onnx;
 pub mod saelens;
+pub mod tensorboard;
+mod tokenizer_json;
+
+pub use onnx::onnx;
+pub use tokenizer_json::tokenizer_json;
 
 /// What can be wrong with a file of another tool.
 #[derive(Debug, thiserror::Error)]
