@@ -36,6 +36,12 @@ pub enum Tokenizer {
     Bpe(Box<BpeTokenizer>),
 }
 
+/// How words and parts of words cut a text before all else, as a regular expression that finds one piece
+/// after the other, in the syntax that Hugging Face's `tokenizers` reads.
+pub fn piece_pattern() -> String {
+    pieces::pattern()
+}
+
 /// How much text a token, or some tokens, stand for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenSize {

@@ -2,9 +2,18 @@
 //!
 //! - [`keras`]: models, as Keras 3 keeps them.
 //! - [`saelens`]: sparse autoencoders, as SAELens keeps them.
+//! - [`onnx()`]: a model as a graph for ONNX runtimes.
+//! - [`tokenizer_json()`]: a tokenizer for Hugging Face's `tokenizers`.
+//! - [`tensorboard`]: the figures of a training for TensorBoard.
 
 pub mod keras;
+mod onnx;
 pub mod saelens;
+pub mod tensorboard;
+mod tokenizer_json;
+
+pub use onnx::onnx;
+pub use tokenizer_json::tokenizer_json;
 
 /// What can be wrong with a file of another tool.
 #[derive(Debug, thiserror::Error)]
