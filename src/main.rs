@@ -25,6 +25,7 @@ mod sae_folder;
 mod say;
 mod shell;
 mod steering;
+mod tensorboard;
 mod texts;
 mod visible;
 

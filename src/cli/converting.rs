@@ -11,7 +11,8 @@ pub struct ConvertArgs {
     #[arg(value_name = "IN")]
     pub from: PathBuf,
 
-    /// The file to write; its ending says in which format: .safetensors or .keras
+    /// The file to write; its ending says in which format: .safetensors or .keras (all of the model),
+    /// .onnx (what it says, for other programs) or .json (its tokenizer, for Hugging Face's tokenizers)
     #[arg(value_name = "OUT")]
     pub to: PathBuf,
 

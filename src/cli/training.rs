@@ -60,6 +60,17 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one_u64, help_heading = "Progress")]
     pub log_every: u64,
 
+    /// Also write TensorBoard's event files: losses, accuracies, the learning rate, samples as text
+    /// [default folder: "tensorboard" in that of the run]
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        help_heading = "Progress"
+    )]
+    pub tensorboard: Option<Option<PathBuf>>,
+
     /// Where it computes.
     #[command(flatten)]
     pub compute: ComputeArgs,

@@ -17,6 +17,7 @@ use crate::cli::TrainArgs;
 use crate::progress::Reporter;
 use crate::run_folder::{self, Log, RunFolder};
 use crate::say::say;
+use crate::tensorboard::{self, EventFiles};
 use crate::texts::{self, Texts};
 use crate::{curves, files, interrupt, number, presets, prompt, shell};
 
@@ -66,6 +67,7 @@ struct Run {
     trainer: Trainer,
     folder: RunFolder,
     log: Log,
+    board: Option<EventFiles>,
     reporter: Reporter,
     began: Instant,
     saved: Instant,
@@ -139,7 +141,8 @@ impl Run {
         };
         let folder = RunFolder::choose(args.out.as_deref(), &texts.stem())?;
         let log = folder.create(&trainer, &texts)?;
-        Ok(Self::new(trainer, folder, log, reporter))
+        let board = event_files(args, &folder, None)?;
+        Ok(Self { board, ..Self::new(trainer, folder, log, reporter) })
     }
 
     fn resume(args: &TrainArgs, folder: RunFolder) -> Result<Self> {
@@ -162,13 +165,14 @@ impl Run {
         }
         let log = Log::resume(&folder, trainer.progress().step)?;
         folder.write_config(trainer.config(), &texts)?;
-        Ok(Self::new(trainer, folder, log, reporter))
+        let board = event_files(args, &folder, Some(trainer.progress().step))?;
+        Ok(Self { board, ..Self::new(trainer, folder, log, reporter) })
     }
 
     fn new(trainer: Trainer, folder: RunFolder, log: Log, mut reporter: Reporter) -> Self {
         reporter.run(&trainer, &folder);
         let now = Instant::now();
-        Self { trainer, folder, log, reporter, began: now, saved: now }
+        Self { trainer, folder, log, board: None, reporter, began: now, saved: now }
     }
 
     fn seconds(&self) -> f64 {
@@ -202,7 +206,7 @@ impl Run {
             }
             let seconds = self.seconds();
             for line in self.reporter.event(&event, step_began.elapsed(), seconds) {
-                self.log.write(&line)?;
+                self.record(&line)?;
             }
             if self.saved.elapsed() > SAVE_EVERY && self.trainer.is_settled() {
                 self.flush_log()?;
@@ -215,7 +219,16 @@ impl Run {
     fn flush_log(&mut self) -> Result<()> {
         let seconds = self.seconds();
         match self.reporter.flush(seconds) {
-            Some(line) => self.log.write(&line),
+            Some(line) => self.record(&line),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds an entry to the log.
+    fn record(&mut self, entry: &serde_json::Value) -> Result<()> {
+        self.log.write(entry)?;
+        match &mut self.board {
+            Some(board) => board.write(entry),
             None => Ok(()),
         }
     }
@@ -275,6 +288,17 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// TensorBoard's files, if they are asked for; `after` is the step from which a run goes on.
+fn event_files(
+    args: &TrainArgs,
+    folder: &RunFolder,
+    after: Option<u64>,
+) -> Result<Option<EventFiles>> {
+    let Some(named) = &args.tensorboard else { return Ok(None) };
+    let folder = named.clone().unwrap_or_else(|| folder.file(tensorboard::NAME));
+    EventFiles::create(&folder, after).map(Some)
 }
 
 /// The flag that lets a run go on for as long again.

@@ -73,9 +73,26 @@ fn convert_says_what_it_wrote_and_leaves_what_is_there() {
 #[test]
 fn the_ending_says_the_format() {
     let place = place_with(&["nadam.keras"]);
-    let args = ["convert", "nadam.keras", "model.onnx"];
-    place.fails(&args, 2, &["must end in .safetensors or .keras", "model.onnx"]);
+    let args = ["convert", "nadam.keras", "model.h5"];
+    place.fails(&args, 2, &["must end in .safetensors, .keras, .onnx or .json", "model.h5"]);
     place.fails(&["convert", "no.keras", "model.safetensors"], 1, &["cannot read no.keras"]);
+}
+
+#[test]
+fn a_model_goes_to_programs_that_only_run_it() {
+    let place = Place::with_run();
+    let told = place.json(&["convert", "run/last.safetensors", "model.onnx", "--json"]);
+    assert_eq!(told["optimizer_steps"], Value::Null);
+    assert!(told["notes"][0].as_str().unwrap().contains("optimizer"), "{told}");
+    let graph = place.read("model.onnx");
+    for name in ["tokens", "probabilities", "gru.state.next", "tokenizer.json"] {
+        assert!(graph.windows(name.len()).any(|part| part == name.as_bytes()), "{name}");
+    }
+    // Of the best model alone nothing is lost.
+    let told = place.json(&["convert", "run", "tokenizer.json", "--json"]);
+    assert_eq!(told["notes"], serde_json::json!([]));
+    let tokenizer: Value = serde_json::from_slice(&place.read("tokenizer.json")).unwrap();
+    assert_eq!(tokenizer["model"]["type"], "WordLevel");
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn flags_that_documents_name_exist() {
             ];
             let known = foreign.contains(&flag) || ["--help", "--version"].contains(&flag);
             assert!(
-                known || help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
+                known || [" ", "\n", "[="].iter().any(|end| help.contains(&format!("{flag}{end}"))),
                 "{name} names {flag}"
             );
         }

@@ -11,6 +11,43 @@ fn sample_prompt(place: &Place, run: &str) -> String {
     config["samples"]["prompt"].as_str().unwrap().to_owned()
 }
 
+/// The events of the only file of a folder, each with its two checksums left out.
+fn board_events(place: &Place, folder: &str) -> Vec<Vec<u8>> {
+    let files: Vec<_> = std::fs::read_dir(place.path(folder)).unwrap().collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let path = files[0].as_ref().unwrap().path();
+    assert!(path.file_name().unwrap().to_string_lossy().starts_with("events.out.tfevents."));
+    let bytes = std::fs::read(path).unwrap();
+    let (mut rest, mut events) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+        events.push(rest[12..][..length].to_vec());
+        rest = &rest[12 + length + 4..];
+    }
+    events
+}
+
+#[test]
+fn tensorboard_gets_what_the_log_gets() {
+    let place = Place::new();
+    place.write("text.txt", text());
+    let args = ["train", "text.txt", "--out", "run", "--tensorboard"];
+    place.machado(&args).args(TINY).assert().success();
+    let log = place.events("run");
+    let count = |event: &str| log.iter().filter(|entry| entry["event"] == event).count();
+    let training = board_events(&place, "run/tensorboard/train");
+    assert_eq!(training.len(), 1 + count("step") + count("sample"));
+    let validation = board_events(&place, "run/tensorboard/validation");
+    assert_eq!(validation.len(), 1 + count("evaluated"));
+    let has = |event: &[u8], word: &str| event.windows(word.len()).any(|w| w == word.as_bytes());
+    assert!(has(&training[0], "brain.Event:2") && training.iter().any(|e| has(e, "learning_rate")));
+    assert!(validation[1..].iter().all(|event| has(event, "bits_per_character")));
+    // Elsewhere if so it is said, and a text that comes after is still a text.
+    let args = ["train", "--tensorboard=board", "text.txt", "--out", "other"];
+    place.machado(&args).args(TINY).assert().success();
+    assert_eq!(board_events(&place, "board/train").len(), training.len());
+}
+
 #[test]
 fn a_run_leaves_a_folder_with_everything_in_it() {
     let place = Place::with_run();

@@ -160,6 +160,7 @@ fn trained(args: &ConceptsArgs) -> Result<PathBuf> {
         out: Some(folder.clone()),
         resume: None,
         from: None,
+        tensorboard: None,
         vocabulary: VocabularyArgs::default(),
         settings,
         length,
