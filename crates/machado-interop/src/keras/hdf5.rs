@@ -198,6 +198,9 @@ impl<'v> Arrays<'v> {
             fill(&mut group, &members);
             file.add_group(group.finish());
         }
+        // The variables of the model itself. It has none, but Keras before 3.6 looks for them.
+        let own = file.create_group("vars").finish();
+        file.add_group(own);
         let failed = |e: hdf5_pure::Error| Error::Format { file: WEIGHTS, problem: e.to_string() };
         file.finish().map_err(failed)
     }
