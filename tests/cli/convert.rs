@@ -92,7 +92,7 @@ fn a_model_goes_to_programs_that_only_run_it() {
     let told = place.json(&["convert", "run", "tokenizer.json", "--json"]);
     assert_eq!(told["notes"], serde_json::json!([]));
     let tokenizer: Value = serde_json::from_slice(&place.read("tokenizer.json")).unwrap();
-    assert_eq!(tokenizer["model"]["type"], "WordLevel");
+    assert_eq!(tokenizer["decoder"]["type"], "Fuse");
 }
 
 #[test]
