@@ -5,6 +5,8 @@
 //! cargo run -p machado-interop --example export -- model.safetensors text.txt FOLDER
 //! ```
 
+#![allow(clippy::disallowed_methods, reason = "the library opens no file, but this is a program")]
+
 use std::error::Error;
 use std::fs;
 use std::path::Path;
