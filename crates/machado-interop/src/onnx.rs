@@ -302,6 +302,4 @@ fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod runner;
-#[cfg(test)]
 mod tests;
