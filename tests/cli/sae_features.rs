@@ -52,6 +52,30 @@ fn the_list_has_all_features_in_the_order_that_was_asked_for() {
 }
 
 #[test]
+fn where_tokens_are_words_names_are_of_words() {
+    let place = Place::new();
+    place.write("text.txt", crate::harness::text().replace('é', " é ").repeat(3));
+    let train = ["train", "text.txt", "--out", "run", "--tokenizer", "word"];
+    place.machado(&train).args(TINY).assert().success();
+    let args = "sae train run --features 32 --k 3 --positions 20000 --batch-size 256";
+    place.stdout(&args.split(' ').collect::<Vec<_>>());
+    let json = place.json(&["sae", "list", "run", "--json"]);
+    let mut by_words = 0;
+    for feature in features(&json).iter().filter(|feature| feature["active"] != 0) {
+        let label = feature["label"].as_str().unwrap();
+        for letters in ["letter", "vowel", "consonant", "a capital", "right after"] {
+            assert!(!label.contains(letters), "{feature}");
+        }
+        let first = feature["words"][0]["word"].as_str();
+        by_words += usize::from(first.is_some_and(|first| label.starts_with(first)));
+        for word in feature["words"].as_array().unwrap() {
+            assert!(word["tokens"].as_u64() <= word["all"].as_u64(), "{word}");
+        }
+    }
+    assert!(by_words >= 5, "{json}");
+}
+
+#[test]
 fn the_page_of_all_features_stands_alone() {
     let place = place();
     place.stdout(&["sae", "list", "run", "--html", "all.html"]);

@@ -91,7 +91,7 @@ pub(super) fn json(feature: &FeatureSurvey) -> Value {
         .iter()
         .map(|word| {
             json!({
-                "word": word.word, "lift": word.lift, "tokens": word.tokens, "share": word.share,
+                "word": word.word, "lift": word.lift, "tokens": word.tokens, "share": word.share, "all": word.all,
             })
         })
         .collect();

@@ -2,7 +2,8 @@
 //!
 //! The list is what features are compared with: a feature that fires where a rule holds is named by
 //! it, and an autoencoder is judged by how many of the rules its features find. Rules that never
-//! hold in a text play no part. What a rule says of a token, it says of the token's last character.
+//! hold in a text play no part. What a rule says of a token, it says of the token's last character; where
+//! tokens are words or parts of them, rules about single letters say nothing and never hold.
 
 use super::token_text::TokenText;
 
@@ -12,6 +13,15 @@ pub struct Property {
     /// In words that follow "fires at".
     pub name: &'static str,
     rule: Rule,
+    /// Whether it says something only where a token is a character.
+    of_letters: bool,
+}
+
+impl Property {
+    const fn of_letters(mut self) -> Self {
+        self.of_letters = true;
+        self
+    }
 }
 
 /// How it is decided.
@@ -54,33 +64,33 @@ struct Place {
 }
 
 const fn character(name: &'static str, rule: fn(char) -> bool) -> Property {
-    Property { name, rule: Rule::Character(rule) }
+    Property { name, rule: Rule::Character(rule), of_letters: false }
 }
 
 const fn place(name: &'static str, rule: fn(&Place) -> bool) -> Property {
-    Property { name, rule: Rule::Place(rule) }
+    Property { name, rule: Rule::Place(rule), of_letters: false }
 }
 
 const fn last_of(name: &'static str, words: &'static [&'static str]) -> Property {
-    Property { name, rule: Rule::LastOf(words) }
+    Property { name, rule: Rule::LastOf(words), of_letters: false }
 }
 
 const fn after(name: &'static str, words: &'static [&'static str]) -> Property {
-    Property { name, rule: Rule::After(words) }
+    Property { name, rule: Rule::After(words), of_letters: false }
 }
 
 const fn ending(name: &'static str, endings: &'static [&'static str]) -> Property {
-    Property { name, rule: Rule::Ending(endings) }
+    Property { name, rule: Rule::Ending(endings), of_letters: false }
 }
 
 /// The list. Masks have a bit for each, in this order.
 static PROPERTIES: [Property; 58] = [
-    character("a space", |c| c == ' '),
+    character("a space", |c| c == ' ').of_letters(),
     character("a line end", |c| c == '\n'),
-    character("a vowel", is_vowel),
-    character("a consonant", |c| c.is_alphabetic() && !is_vowel(c)),
-    character("a capital", char::is_uppercase),
-    character("a letter with an accent", |c| c.is_alphabetic() && !c.is_ascii()),
+    character("a vowel", is_vowel).of_letters(),
+    character("a consonant", |c| c.is_alphabetic() && !is_vowel(c)).of_letters(),
+    character("a capital", char::is_uppercase).of_letters(),
+    character("a letter with an accent", |c| c.is_alphabetic() && !c.is_ascii()).of_letters(),
     character("a digit", char::is_numeric),
     character("a full stop, ! or ?", ends_sentence),
     character("a ! or ?", |c| c == '!' || c == '?'),
@@ -89,23 +99,23 @@ static PROPERTIES: [Property; 58] = [
     character("a dash or hyphen", is_dash),
     character("a quotation mark", |c| "\"“”«»„".contains(c)),
     character("an apostrophe", |c| c == '\'' || c == '’'),
-    place("the first letter of a word", |p| p.in_word == 1),
-    place("the second letter of a word", |p| p.in_word == 2),
-    place("the third letter of a word", |p| p.in_word == 3),
-    place("the fourth letter of a word", |p| p.in_word == 4),
-    place("the seventh letter of a word or a later one", |p| p.in_word >= 7),
-    place("the last letter of a word", |p| p.in_word > 0 && p.in_word == p.word_length),
+    place("the first letter of a word", |p| p.in_word == 1).of_letters(),
+    place("the second letter of a word", |p| p.in_word == 2).of_letters(),
+    place("the third letter of a word", |p| p.in_word == 3).of_letters(),
+    place("the fourth letter of a word", |p| p.in_word == 4).of_letters(),
+    place("the seventh letter of a word or a later one", |p| p.in_word >= 7).of_letters(),
+    place("the last letter of a word", |p| p.in_word > 0 && p.in_word == p.word_length)
+        .of_letters(),
     place("a word of one letter", |p| p.word_length == 1),
-    place("a letter twice in a row", |p| p.in_word > 1 && p.c == p.before),
-    place("the space after a comma", |p| p.c == ' ' && p.before == ','),
-    place("the space after a sentence", |p| p.c == ' ' && ends_sentence(p.before)),
-    place("the first letter of a sentence", |p| p.word_of_sentence == 1 && p.in_word == 1),
+    place("a letter twice in a row", |p| p.in_word > 1 && p.c == p.before).of_letters(),
+    place("the space after a comma", |p| p.c == ' ' && p.before == ',').of_letters(),
+    place("the space after a sentence", |p| p.c == ' ' && ends_sentence(p.before)).of_letters(),
+    place("the first letter of a sentence", |p| p.word_of_sentence == 1 && p.in_word == 1)
+        .of_letters(),
     place("the first word of a sentence", |p| p.word_of_sentence == 1 && p.in_word > 0),
     place("the second word of a sentence", |p| p.word_of_sentence == 2 && p.in_word > 0),
-    place("a letter far in a sentence (after 20 words)", |p| {
-        p.word_of_sentence > 20 && p.in_word > 0
-    }),
-    place("the first character of a line", |p| p.column == 1 && p.c != '\n'),
+    place("far in a sentence (after 20 words)", |p| p.word_of_sentence > 20 && p.in_word > 0),
+    place("the first character of a line", |p| p.column == 1 && p.c != '\n').of_letters(),
     place("the first ten characters of a line", |p| p.column <= 10),
     place("beyond the fiftieth character of a line", |p| p.column > 50),
     place("the line after a line end twice", |p| p.c == '\n' && p.before == '\n'),
@@ -131,10 +141,10 @@ static PROPERTIES: [Property; 58] = [
     last_of("the end of \"de\", \"do\", \"da\"", &["de", "do", "da", "dos", "das"]),
     last_of("the end of \"the\"", &["the"]),
     last_of("the end of \"and\"", &["and"]),
-    after("right after \"que\"", &["que"]),
-    after("right after \"não\" or \"not\"", &["não", "not"]),
-    after("right after \"de\", \"do\", \"da\"", &["de", "do", "da", "dos", "das"]),
-    after("right after \"the\", \"a\", \"an\"", &["the", "a", "an"]),
+    after("right after \"que\"", &["que"]).of_letters(),
+    after("right after \"não\" or \"not\"", &["não", "not"]).of_letters(),
+    after("right after \"de\", \"do\", \"da\"", &["de", "do", "da", "dos", "das"]).of_letters(),
+    after("right after \"the\", \"a\", \"an\"", &["the", "a", "an"]).of_letters(),
 ];
 
 /// The list of rules. A mask has a bit for each, the first rule the lowest.
@@ -152,7 +162,13 @@ pub struct Properties {
 impl Properties {
     /// Those of a text's tokens.
     pub fn of(text: &TokenText) -> Self {
-        Self { masks: text.at_last_characters(&masks(text.text())) }
+        let mut masks = text.at_last_characters(&masks(text.text()));
+        if !text.is_of_characters() {
+            let says = |bit: &usize| !PROPERTIES[*bit].of_letters;
+            let of_tokens = (0..PROPERTIES.len()).filter(says).fold(0, |mask, bit| mask | 1 << bit);
+            masks.iter_mut().for_each(|mask| *mask &= of_tokens);
+        }
+        Self { masks }
     }
 
     /// At how many tokens of a range each rule holds.
@@ -359,6 +375,29 @@ mod tests {
         check("the end of -mente", "mente lentamente", "...............^");
         check("the end of a word in -s (plural)", "mas casas", "........^");
         check("the end of -ing", "king sing singing", "................^");
+    }
+
+    #[test]
+    fn of_words_rules_about_letters_say_nothing() {
+        let text = crate::interpret::token_text::of_words("Que mar, que cor. ");
+        let masks = Properties::of(&text).masks;
+        let holds = |name: &str| -> Vec<bool> {
+            let bit = PROPERTIES.iter().position(|property| property.name == name).expect(name);
+            masks.iter().map(|mask| mask >> bit & 1 == 1).collect()
+        };
+        assert!(
+            holds("a consonant").iter().chain(&holds("the last letter of a word")).all(|is| !is)
+        );
+        let tokens: Vec<&str> = (0..text.len()).map(|at| text.piece(at..at + 1)).collect();
+        for (token, (comma, que)) in
+            tokens.iter().zip(holds("a comma").into_iter().zip(holds("the end of \"que\"")))
+        {
+            assert_eq!(
+                (comma, que),
+                (*token == ",", token.trim().to_lowercase() == "que"),
+                "{token:?}"
+            );
+        }
     }
 
     #[test]

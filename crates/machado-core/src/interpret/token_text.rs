@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::ids::TokenIds;
-use crate::tokenizer::{CharacterJoiner, Tokenizer};
+use crate::tokenizer::{CharacterJoiner, Tokenizer, TokenizerKind};
 
 /// The text of some tokens, and where in it each of them ends.
 ///
@@ -14,6 +14,7 @@ pub struct TokenText {
     text: String,
     /// `[T]`, in bytes.
     ends: Vec<usize>,
+    of_characters: bool,
 }
 
 impl TokenText {
@@ -34,7 +35,13 @@ impl TokenText {
         if let Some(end) = ends.last_mut() {
             *end = text.len();
         }
-        Self { text, ends }
+        let of_characters = tokenizer.kind() == TokenizerKind::Char;
+        Self { text, ends, of_characters }
+    }
+
+    /// Whether each token is a character; else it may be a whole word, with the space before it.
+    pub fn is_of_characters(&self) -> bool {
+        self.of_characters
     }
 
     /// The text.
@@ -93,6 +100,21 @@ impl TokenText {
         }
         out
     }
+}
+/// A text whose tokens are its words.
+#[cfg(test)]
+pub(super) fn of_words(text: &str) -> TokenText {
+    use crate::data::{CorpusReader, Split};
+    use crate::tokenizer::{UnknownPolicy, VocabularyConfig};
+    let kind = TokenizerKind::Word;
+    let config = VocabularyConfig { kind, max_vocab: None, min_count: Some(1) };
+    let mut reader = CorpusReader::new(config, text.len());
+    reader.add(text);
+    let all = "1.0:0.0".parse::<Split>().expect("a split");
+    let tokenizer = reader.finish(&all, None).expect("words").tokenizer;
+    let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
+    tokenizer.encode_piece(text, &mut encoding).expect("its own words");
+    TokenText::new(&tokenizer, &encoding.ids, 0..encoding.ids.len())
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ pub struct Words {
     pub names: Vec<String>,
     /// How often each comes.
     pub counts: Vec<u64>,
-    /// For each token the word in or right after which it ends, or [`NO_WORD`]. `[T]`
+    /// For each token the word in or right after which it ends, or [`NO_WORD`]. Where tokens are words
+    /// or parts of them, a word ends with its last token, and signs count as words. `[T]`
     pub of_token: Vec<u32>,
     /// At how many tokens that is each word. One for each word.
     pub tokens: Vec<u64>,
@@ -23,6 +24,8 @@ pub struct Words {
 impl Words {
     /// Those of a text. A word is a run of letters and digits.
     pub fn of(text: &TokenText) -> Self {
+        // A model that reads characters knows only after a word that it has ended.
+        let after = usize::from(text.is_of_characters());
         let mut words = Self::default();
         let mut numbers: HashMap<String, u32> = HashMap::new();
         let mut of_character = Vec::new();
@@ -42,19 +45,40 @@ impl Words {
                     next
                 });
                 words.counts[number as usize] += 1;
-                // The character after the word too: only there a model knows that it has ended.
-                of_character.extend(std::iter::repeat_n(number, length + 1));
+                of_character.extend(std::iter::repeat_n(number, length + after));
+                of_character.extend(std::iter::repeat_n(NO_WORD, 1 - after));
                 length = 0;
             }
         }
         // The line end that closed the last word is none of the text.
         of_character.pop();
         words.of_token = spread(text, &of_character);
+        if !text.is_of_characters() {
+            words.add_signs(text, &mut numbers);
+        }
         words.tokens = vec![0; words.names.len()];
         for &word in words.of_token.iter().filter(|&&word| word != NO_WORD) {
             words.tokens[word as usize] += 1;
         }
         words
+    }
+}
+
+impl Words {
+    /// Takes tokens that end in no word, such as a comma, for words of their own.
+    fn add_signs(&mut self, text: &TokenText, numbers: &mut HashMap<String, u32>) {
+        for (place, word) in self.of_token.iter_mut().enumerate() {
+            let sign = text.piece(place..place + 1).trim();
+            if *word == NO_WORD && !sign.is_empty() {
+                let next = self.names.len() as u32;
+                *word = *numbers.entry(sign.to_lowercase()).or_insert_with_key(|sign| {
+                    self.names.push(sign.clone());
+                    self.counts.push(0);
+                    next
+                });
+                self.counts[*word as usize] += 1;
+            }
+        }
     }
 }
 
@@ -82,5 +106,15 @@ mod tests {
         // The comma belongs to the first word; the space behind it to none.
         assert_eq!(words.of_token, [0, 0, 0, NO_WORD, 0, 0, 0, 1]);
         assert_eq!(words.tokens, [6, 1]);
+    }
+
+    #[test]
+    fn tokens_that_are_words_stand_for_themselves() {
+        let text = super::super::token_text::of_words("Ai, ai é, céu");
+        let words = Words::of(&text);
+        let named: Vec<&str> =
+            words.of_token.iter().map(|&word| &words.names[word as usize][..]).collect();
+        assert_eq!(named, ["ai", ",", "ai", "é", ",", "céu"]);
+        assert_eq!(words.tokens[words.of_token[1] as usize], 2);
     }
 }

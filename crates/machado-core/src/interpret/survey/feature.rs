@@ -15,6 +15,8 @@ pub struct WordLift {
     pub tokens: u64,
     /// Their share of all tokens where it does.
     pub share: f64,
+    /// At how many tokens the word is at all.
+    pub all: u64,
 }
 
 /// A rule that tells well where a feature fires.
@@ -62,6 +64,9 @@ pub struct FeatureSurvey {
 /// From this F1 on a rule names a feature.
 const GOOD_F1: f64 = 0.5;
 
+/// So many words make a name.
+const NAMING: usize = 3;
+
 /// From this share of the firing on words name it.
 const GOOD_SHARE: f64 = 0.05;
 
@@ -71,18 +76,19 @@ impl FeatureSurvey {
         self.active as f64 / self.positions.max(1) as f64
     }
 
-    /// A name by what was measured: the rule where one fits well, else the words, else the rule
-    /// that fits best.
+    /// A name by what was measured: the rule where one fits well, and better than the words do; else
+    /// the words, else the rule that fits best.
     pub fn label(&self) -> String {
         if self.active == 0 {
             return "(never fires)".into();
         }
-        let rule = self.property.filter(|rule| rule.f1 >= GOOD_F1);
+        let shown = &self.words[..self.words.len().min(NAMING)];
+        let of_words = f1_of(shown);
+        let rule = self.property.filter(|rule| rule.f1 >= GOOD_F1.max(of_words));
         let name = |rule: PropertyMatch| properties()[rule.property].name.to_owned();
         if let Some(rule) = rule {
             return name(rule);
         }
-        let shown: Vec<&WordLift> = self.words.iter().take(3).collect();
         if shown.iter().map(|word| word.share).sum::<f64>() >= GOOD_SHARE {
             let words: Vec<&str> = shown.iter().map(|word| &word.word[..]).collect();
             return words.join(", ");
@@ -93,4 +99,12 @@ impl FeatureSurvey {
             .map(|rule| format!("{} (partly)", name(rule)));
         weak.unwrap_or_else(|| "(no word or rule)".into())
     }
+}
+
+/// How well some words together tell where the feature fires strongly, as an F1.
+fn f1_of(words: &[WordLift]) -> f64 {
+    let Some(first) = words.first() else { return 0.0 };
+    let strong = first.tokens as f64 / first.share;
+    let sum = |figure: fn(&WordLift) -> u64| words.iter().map(figure).sum::<u64>() as f64;
+    2.0 * sum(|word| word.tokens) / (strong + sum(|word| word.all))
 }

@@ -122,11 +122,13 @@ impl Tally {
             .filter(|&(_, &tokens)| tokens >= LEAST_TOKENS)
             .filter_map(|(&word, &tokens)| {
                 let share = f64::from(tokens) / self.strong as f64;
-                let lift = share / (whole.word_tokens[word as usize] as f64 / positions);
+                let all = whole.word_tokens[word as usize];
+                let lift = share / (all as f64 / positions);
                 let tokens = u64::from(tokens);
                 let word = words.names[word as usize].clone();
                 // How many bits better one knows the firing that this word stands for.
-                (lift > 2.0).then(|| (share * lift.log2(), WordLift { word, lift, tokens, share }))
+                let tells = share * lift.log2();
+                (lift > 2.0).then(|| (tells, WordLift { word, lift, tokens, share, all }))
             })
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.word.cmp(&b.1.word)));
