@@ -17,7 +17,8 @@ from keras import layers
 WINDOW, BATCH, SHIFT = 128, 32, 25
 # Steps that Keras takes before machado sees the model, so that moments are not zero.
 FIRST_STEPS = 100
-HELD_OUT = 5000
+# Steps between two lines of the curves.
+LINE_EVERY = 20
 
 # The bars. Both sides compute in 32-bit floats, in another order; over many steps of training, small
 # differences grow.
@@ -107,17 +108,25 @@ def losses_of_run(folder):
     return np.array([event["loss"] for event in events if event["event"] == "step"])
 
 
-def main(program, text_path, work, windows, steps):
+def print_curves(ours, theirs):
+    print(f"\n{'step':>6}  {'machado':>10}  {'Keras':>10}")
+    for step in range(len(ours)):
+        if step == 0 or (step + 1) % LINE_EVERY == 0:
+            print(f"{step + 1:>6}  {ours[step]:>10.6f}  {theirs[step]:>10.6f}")
+    print()
+
+
+def main(program, text_path, work, windows, steps, held_out_size):
     machado, compared = Machado(program), Comparison()
     text = Path(text_path).read_text(encoding="utf-8").lower()
     # Most frequent first, of equals the higher code point: TextVectorization's order.
     order = sorted(set(text), key=lambda c: (text.count(c), c), reverse=True)
     ids = np.array([order.index(c) for c in text], np.int32)
-    needed = max(FIRST_STEPS, steps) * BATCH * SHIFT + WINDOW + 1 + HELD_OUT
+    needed = max(FIRST_STEPS, steps) * BATCH * SHIFT + WINDOW + 1 + held_out_size
     if len(ids) < needed:
         sys.exit(f"compare.py: {text_path} has {len(ids)} characters, but {needed} are needed; "
                  "give a longer text, or fewer --steps")
-    held_out = ids[-HELD_OUT:]
+    held_out = ids[-held_out_size:]
     work = Path(work)
     (work / "text.txt").write_text(text, encoding="utf-8")
     (work / "held-out.txt").write_text("".join(order[i] for i in held_out), encoding="utf-8")
@@ -147,8 +156,8 @@ def main(program, text_path, work, windows, steps):
 
     def compare_losses(what, ours, theirs):
         told = json.loads(machado("evaluate", work / "held-out.txt", "--model", ours, "--json"))
-        assert told["tokens"] == HELD_OUT - 1, told
-        compared.add(f"{what}: loss of {HELD_OUT} characters",
+        assert told["tokens"] == held_out_size - 1, told
+        compared.add(f"{what}: loss of {held_out_size} characters",
                      abs(told["loss_nats"] - loss_of(theirs, held_out)), LOSS)
 
     compare_probabilities("Keras to machado", work / "start.safetensors", model)
@@ -162,6 +171,7 @@ def main(program, text_path, work, windows, steps):
             "--schedule", "constant", "--warmup-steps", 0, "--split", "1.0:0.0",
             "--log-every", 1, "--sample-every", 0, "--progress", "none")
     found, expected = losses_of_run(run), train(model, batches(ids, 0, steps))
+    print_curves(found, expected)
     differences = np.abs(found - expected)
     compared.add("training on: losses of the first 10 steps", differences[:10].max(), FIRST_TEN)
     compared.add(f"training on: losses of {steps} steps", differences.max(), ALL_STEPS)
@@ -177,5 +187,5 @@ def main(program, text_path, work, windows, steps):
 
 
 if __name__ == "__main__":
-    _, program, text, work_folder, window_count, step_count = sys.argv
-    sys.exit(main(program, text, work_folder, int(window_count), int(step_count)))
+    _, program, text, work_folder, *sizes = sys.argv
+    sys.exit(main(program, text, work_folder, *map(int, sizes)))
