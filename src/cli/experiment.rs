@@ -67,8 +67,8 @@ pub struct ConceptsArgs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub text: Vec<PathBuf>,
 
-    /// A concept and its words, as in mar=mar,mares,onda*; a star stands for any letters. Can be
-    /// given several times [default: amor, olhos, deus, morte, loucura and mar, in Portuguese]
+    /// A concept and its words, as in mar=mar,mares,onda*; a star at the end stands for any
+    /// letters. Can be given several times [default: amor, olhos, deus, morte, loucura and mar, in Portuguese]
     #[arg(long = "concept", value_name = "NAME=WORDS", value_parser = parse_concept)]
     pub concepts: Vec<NamedConcept>,
 
@@ -94,7 +94,7 @@ pub struct ConceptsArgs {
     pub json: bool,
 
     /// A moment's work that only shows that everything runs; its figures mean nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["samples", "random_features", "Length"])]
     pub tiny: bool,
 
     /// How the model is trained.
@@ -109,6 +109,9 @@ pub struct ConceptsArgs {
     #[command(flatten)]
     pub compute: ComputeArgs,
 }
+
+/// Characters of a concept's name at most, so that it fits into tables.
+const LONGEST_NAME: usize = 10;
 
 /// A concept by its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +136,12 @@ fn parse_concept(given: &str) -> Result<NamedConcept, String> {
         let stem = stem(word);
         stem.is_empty() || !stem.chars().all(char::is_alphanumeric)
     }) {
-        return Err(format!("{word:?} is no single word of letters and digits"));
+        return Err(format!(
+            "{word:?} is no single word of letters and digits, with a star at its end or without"
+        ));
+    }
+    if name.trim().chars().count() > LONGEST_NAME {
+        return Err(format!("the name {name:?} is longer than {LONGEST_NAME} characters"));
     }
     if name.trim().is_empty() || words.is_empty() {
         return Err("expected a name, \"=\" and words, as in mar=mar,mares,onda*".into());

@@ -138,7 +138,7 @@ fn concepts_of_a_text_are_looked_for_in_a_model_of_it() {
     for key in ["concepts", "scores", "rates", "bars"] {
         assert_eq!(again[key], printed[key], "{key}");
     }
-    place.fails(&trained, 1, &["already holds a run", "experiment concepts report/run"]);
+    place.fails(&trained, 1, &["already holds a report", "choose another --out"]);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_concept_that_the_text_does_not_have_is_said_so() {
         place.fails(&[&begin[..], &["--out", out], concept].concat(), code, expected);
     };
     run("a", &["--concept", "rei=rei,coroa"], 1, &["no word of \"rei\"", "give it words that do"]);
-    run("b", &["--concept", "longe=longe,perto*"], 1, &["\"longe\" has", "more words"]);
+    run("b", &["--concept", "longe=longe,perto*"], 1, &["\"longe\" come", "more words"]);
     run("c", &["--concept", "rei"], 2, &["expected a name", "mar=mar,mares,onda*"]);
     run("d", &["--concept", "rei=o rei"], 2, &["\"o rei\" is no single word"]);
     place.write("sea.txt", "the sea and the ships\n".repeat(200));

@@ -31,8 +31,9 @@ use crate::sae_folder::{self, LoadedSae};
 use crate::say::say;
 use crate::{files, run_folder};
 
-/// The folder of the run.
+/// The folder of the run, and the report that is there last.
 const RUN: &str = "run";
+const REPORT: &str = "report.json";
 
 /// Steps of a small model of words: a few passes over a text of some hundred thousand words, before
 /// it is known by heart.
@@ -68,7 +69,12 @@ pub(super) fn run(args: &ConceptsArgs) -> Result<()> {
     if args.run.is_none() {
         wanted::check(args)?;
     }
-    files::create_folder(&args.out)?;
+    if args.out.join(REPORT).exists() {
+        bail!(
+            "the folder {} already holds a report\nhint: choose another --out",
+            args.out.display()
+        );
+    }
     let run = match &args.run {
         Some(run) => run.clone(),
         None => trained(args)?,
@@ -244,12 +250,22 @@ fn prompts(
     found: &[Found],
 ) -> Result<[Vec<String>; 2]> {
     let held_out = TokenText::new(&loaded.file.model.tokenizer, &text.ids, held_out);
-    let pieces = crate::prompt::pieces(held_out.text(), 4 * PROMPTS);
-    let is_free = |piece: &&String| found.iter().all(|found| found.count(piece) == 0);
-    let free: Vec<&String> = pieces.iter().filter(is_free).take(2 * PROMPTS).collect();
-    let every_second = |from: usize| -> Vec<String> {
-        free.iter().skip(from).step_by(2).map(|&piece| piece.clone()).collect()
+    let is_free = |piece: &String| found.iter().all(|found| found.count(piece) == 0);
+    // Where concepts are frequent, few pieces are free of them.
+    let looked_at = [4, 16, 64].map(|times| times * PROMPTS);
+    let free = |count: usize| -> Vec<String> {
+        crate::prompt::pieces(held_out.text(), count).into_iter().filter(is_free).collect()
     };
+    let mut all = looked_at.into_iter().map(free);
+    let enough = |free: &Vec<String>| free.len() >= 2 * PROMPTS;
+    let mut free = all.next().unwrap_or_default();
+    while !enough(&free) {
+        let Some(more) = all.next() else { break };
+        free = more;
+    }
+    free.truncate(2 * PROMPTS);
+    let every_second =
+        |from: usize| -> Vec<String> { free.iter().skip(from).step_by(2).cloned().collect() };
     let prompts = [every_second(0), every_second(1)];
     if prompts.iter().any(Vec::is_empty) {
         bail!(
@@ -297,10 +313,11 @@ impl Progress {
 
 fn write(report: &Report<'_>, run: &Path) -> Result<()> {
     let (folder, as_json) = (&report.args.out, as_json(report));
+    files::create_folder(folder)?;
     let as_text = text::report(report);
     files::write(&folder.join("report.txt"), as_text.as_bytes())?;
     files::write(&folder.join("report.html"), html::report(report).as_bytes())?;
-    files::write(&folder.join("report.json"), format!("{as_json:#}\n").as_bytes())?;
+    files::write(&folder.join(REPORT), format!("{as_json:#}\n").as_bytes())?;
     let mut out = std::io::stdout().lock();
     if report.args.json {
         writeln!(out, "{as_json}")?;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{html, text};
 use crate::cli::FavouriteScienceArgs;
-use crate::number::duration;
+use crate::number::{counted, duration};
 use crate::run_folder::{self, RunFolder};
 use crate::say::say;
 use crate::texts::Texts;
@@ -178,5 +178,5 @@ impl Progress {
 
 /// How long it took, for people.
 pub(super) fn took(report: &Report) -> String {
-    format!("{} on {} threads", duration(report.elapsed), report.threads)
+    format!("{} on {}", duration(report.elapsed), counted(report.threads, "thread", "threads"))
 }

@@ -5,7 +5,7 @@
 //! natural text; and in texts that are drawn, what is written and how well. Nothing judges but counts.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::steer::{Handle, Push, Steering};
 use super::word_odds::log_probabilities;
@@ -60,8 +60,9 @@ pub struct Trial<'a> {
     config: TrialConfig<'a>,
     prompts: Vec<Prompt>,
     natural: Batch,
-    /// Probabilities of the natural text without any change, `[B, T, V]`.
-    natural_probabilities: Vec<f32>,
+    /// Probabilities of the natural text without any change, `[B, T, V]`; read where they are first
+    /// asked for.
+    natural_probabilities: OnceLock<Vec<f32>>,
     /// Mean log-probability of the words and of those like them, without any change.
     log_probabilities: [f64; 2],
 }
@@ -185,10 +186,9 @@ impl<'a> Trial<'a> {
             prompts: prompts?,
             natural: natural(config.natural, tokenizer.vocabulary_size()),
             config,
-            natural_probabilities: Vec::new(),
+            natural_probabilities: OnceLock::new(),
             log_probabilities: [0.0; 2],
         };
-        trial.natural_probabilities = trial.read_natural(&[])?;
         trial.log_probabilities = trial.log_probabilities(&[])?;
         Ok(trial)
     }
@@ -341,10 +341,17 @@ impl<'a> Trial<'a> {
     /// How far predictions for natural text are pushed off, and how much worse they are.
     fn on_natural_text(&self, interventions: &[Intervention]) -> Result<(f64, f64)> {
         let changed = self.read_natural(interventions)?;
+        let unchanged = match self.natural_probabilities.get() {
+            Some(read) => read,
+            None => {
+                let read = self.read_natural(&[])?;
+                self.natural_probabilities.get_or_init(|| read)
+            }
+        };
         let size = self.config.model.tokenizer.vocabulary_size();
         let (mut kl, mut loss) = (0.0, 0.0);
         let targets = (0..self.natural.rows).flat_map(|row| &self.natural.row(row)[1..]);
-        let rows = changed.chunks_exact(size).zip(self.natural_probabilities.chunks_exact(size));
+        let rows = changed.chunks_exact(size).zip(unchanged.chunks_exact(size));
         for ((p, q), &target) in rows.zip(targets) {
             let log_ratio = |token: usize| {
                 let [p, q] = [p, q].map(|row| f64::from(row[token].max(f32::MIN_POSITIVE)));

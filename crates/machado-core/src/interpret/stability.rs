@@ -57,7 +57,7 @@ pub struct Stability {
     pub firings: f64,
     /// The mean of the best cosines.
     pub mean_cosine: f64,
-    /// That of as many random directions, which chance gives.
+    /// That of random directions (512 at most), which chance gives.
     pub mean_cosine_by_chance: f64,
 }
 

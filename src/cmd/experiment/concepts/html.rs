@@ -31,8 +31,9 @@ fn crossed(report: &Report<'_>) -> String {
     let with_none: Vec<&str> = std::iter::once("none").chain(names.iter().copied()).collect();
     let mut rates = vec![concepts.iter().map(|one| one.unsteered_per_thousand_words).collect()];
     rates.extend(report.figures.rates.iter().cloned());
-    let map = |rows: &[&str], values: &[Vec<f64>], label: &str| {
-        let most = values.iter().flatten().copied().fold(1e-9, f64::max);
+    let map = |rows: &[&str], values: &[Vec<f64>], (least, label): (f64, &str)| {
+        // Where nothing happens, nothing should glow.
+        let most = values.iter().flatten().copied().fold(least, f64::max);
         wide(label, &svg::heat_map(rows, &names, values, (most, label)))
     };
     format!(
@@ -40,8 +41,8 @@ fn crossed(report: &Report<'_>) -> String {
          a column for each concept: its words in a thousand that are written.</p>\n{}\n\
          <p class=\"soft\">And the nats that the words gain after the prompts, beyond words as long and as \
          frequent.</p>\n{}\n",
-        map(&with_none, &rates, "words of each concept written"),
-        map(&names, &report.figures.scores, "nats gained by the words of each concept")
+        map(&with_none, &rates, (5.0, "words of each concept written")),
+        map(&names, &report.figures.scores, (1.0, "nats gained by the words of each concept"))
     )
 }
 

@@ -5,7 +5,7 @@ use machado_core::interpret::experiment::ConceptReport;
 use super::Report;
 use super::wanted::Found;
 use crate::cmd::experiment::text::bars;
-use crate::number::{duration, grouped};
+use crate::number::{counted, duration, grouped};
 
 /// Words shown of each half of a concept.
 const WORDS: usize = 8;
@@ -30,17 +30,19 @@ pub(super) fn heading(report: &Report<'_>) -> String {
     let facts = &report.sae.facts;
     format!(
         "{tiny}Does a model of this text have features of its concepts, and does it write of them?\n\n\
-         {} concepts in {} on {} threads. Model {}; autoencoder of {} with {} features,\n\
+         {} in {} on {}. Model {}; autoencoder of {} with {} features,\n\
          {:.1} of them in a state, explained variance {:.3}. Features are found on one part of the text \
-         with half of\nthe words; all figures are of another part, other prompts and other texts.\n",
-        report.figures.concepts.len(),
+         with half of\nthe words; all other figures are of another part (that of the held-out words of both), \
+         of {} other\nbeginnings and other texts.\n",
+        counted(report.figures.concepts.len(), "concept", "concepts"),
         duration(report.elapsed),
-        report.threads,
+        counted(report.threads, "thread", "threads"),
         report.model.name,
         facts.site,
         grouped(report.sae.sae.d_sae() as u64),
         facts.l0,
         facts.explained_variance,
+        report.prompts[1].len(),
     )
 }
 
@@ -72,14 +74,15 @@ fn ways(report: &Report<'_>) -> String {
     let mut out = String::from(
         "Ways to steer, each at the strength that was best on other prompts and texts (score: nats \
          that the\nconcept's words gain beyond words like them; words: of the concept in 1000 that are \
-         written; extra:\nhow much more the texts surprise the model as it is):\n",
+         written; extra:\nhow much more the texts surprise the model as it is; known: of the written words the share that the text \
+         has):\n",
     );
     for concept in &report.figures.concepts {
         out += &format!(
             "  {}, p among {} other features {:.3}, for all concepts together {:.3}\n    \
-             {:<28}{:>9}{:>9}{:>8}{:>8}{:>8}\n    {:<28}{:>9}{:>9}{:>8.1}\n",
+             {:<28}{:>9}{:>9}{:>8}{:>8}{:>8}\n    {:<28}{:>9}{:>9}{:>8.1}{:>8}{:>7.0}%\n",
             concept.name,
-            report.config.controls,
+            concept.others,
             concept.p_value,
             concept.p_value_holm,
             "",
@@ -92,6 +95,8 @@ fn ways(report: &Report<'_>) -> String {
             "–",
             "–",
             concept.unsteered_per_thousand_words,
+            "–",
+            100.0 * concept.unsteered_known_words,
         );
         for way in &concept.ways {
             out += &format!(

@@ -33,7 +33,7 @@ const DEFAULT: [(&str, &str); 6] = [
     ("mar", "mar mares onda ondas praia* navio* vapor vapores nau barco* água águas"),
 ];
 
-/// A concept must have so many words in the part that chooses, and so many in the other.
+/// Words of a concept must come so often in the part that chooses, and so often in the other.
 const LEAST: [u64; 2] = [20, 3];
 
 /// Words whose probability is measured.
@@ -53,6 +53,8 @@ pub(super) struct Found {
     measured: Vec<String>,
     control_words: Vec<String>,
     all: Arc<HashSet<String>>,
+    /// How often its words come in the part that chooses, and in the other.
+    come: [u64; 2],
 }
 
 impl Found {
@@ -103,6 +105,9 @@ pub(super) fn check(args: &ConceptsArgs) -> Result<()> {
         whole.push_str(piece);
         Ok(())
     })?;
+    if whole.trim().is_empty() {
+        bail!("the text is empty\nhint: give one with --text");
+    }
     let vocabulary = WordCounts::of(&whole);
     let comes = |concept: &NamedConcept| {
         let patterns = folded(concept);
@@ -144,21 +149,24 @@ pub(super) fn wanted(
     parts: [Range<usize>; 2],
 ) -> Result<Vec<Found>> {
     let is_default = args.concepts.is_empty();
+    for (place, concept) in args.concepts.iter().enumerate() {
+        if args.concepts[..place].iter().any(|other| other.name == concept.name) {
+            bail!(UsageError(format!("--concept {:?} is given twice", concept.name)));
+        }
+    }
     let named = if is_default { default() } else { args.concepts.clone() };
     let mut found = Vec::new();
     for concept in &named {
         let one = find(concept, text, vocabulary, &parts);
-        let positives = parts.clone().map(|part| {
-            one.concept.kinds[part].iter().filter(|kind| **kind != Kind::Negative).count() as u64
-        });
-        if positives.iter().zip(LEAST).all(|(has, least)| *has >= least) {
+        let come = one.come;
+        if come.iter().zip(LEAST).all(|(has, least)| *has >= least) {
             found.push(one);
             continue;
         }
         let problem = format!(
-            "{:?} has {} tokens in the part of the text that chooses and {} in the one that judges; \
-             at least {} and {} are needed",
-            concept.name, positives[0], positives[1], LEAST[0], LEAST[1]
+            "words of {:?} come {} times in the part of the text that chooses and {} times in the one \
+             that judges; at least {} and {} are needed",
+            concept.name, come[0], come[1], LEAST[0], LEAST[1]
         );
         if !is_default {
             bail!("{problem}\nhint: give it more words with --concept, or a longer text");
@@ -208,11 +216,15 @@ fn find(
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let rank: HashMap<&str, usize> =
         all.iter().enumerate().map(|(rank, (word, _))| (&word[..], rank)).collect();
-    let mut kinds = vec![Kind::Negative; text.len()];
+    let (mut kinds, mut come) = (vec![Kind::Negative; text.len()], [0; 2]);
     for range in word_ranges(text.text()) {
         if let Some(rank) = rank.get(&text.text()[range.clone()].to_lowercase()[..]) {
             let kind = if rank % 2 == 0 { Kind::Chosen } else { Kind::HeldOut };
-            kinds[text.tokens(range)].fill(kind);
+            let tokens = text.tokens(range);
+            for (come, part) in come.iter_mut().zip(parts) {
+                *come += u64::from(part.contains(&tokens.start));
+            }
+            kinds[tokens].fill(kind);
         }
     }
     written.truncate(MEASURED);
@@ -226,6 +238,7 @@ fn find(
         measured: written,
         control_words,
         all: Arc::new(set),
+        come,
         words: all,
     }
 }
@@ -251,12 +264,13 @@ mod tests {
         let text = TokenText::new(&tokenizer, &encoding.ids, 0..written.len());
         let named = NamedConcept { name: "mar".into(), words: vec!["mar".into(), "onda*".into()] };
         let vocabulary = WordCounts::of(written);
-        let found = find(&named, &text, &vocabulary, &[0..9, 9..18]);
+        let found = find(&named, &text, &vocabulary, &[0..14, 14..18]);
         assert_eq!(found.chosen(), [("mar".to_owned(), 2)]);
         assert_eq!(found.held_out(), [("onda".to_owned(), 1)]);
         assert_eq!(found.measured, ["Mar", "mar", "onda"]);
         let kinds = |kind| found.concept.kinds.iter().filter(|&&k| k == kind).count();
         assert_eq!([kinds(Kind::Chosen), kinds(Kind::HeldOut)], [6, 4]);
+        assert_eq!(found.come, [3, 0]);
         assert_eq!(found.count("no mar, MAR e nas ondas"), 2, "a word that the text does not have");
     }
 }

@@ -135,8 +135,8 @@ pub struct Did {
 pub struct ConceptReport {
     /// What it is called.
     pub name: String,
-    /// Its words in the text, with how often they come: what chose, and what did not.
-    pub words: Vec<String>,
+    /// Its most frequent words, whose probability was measured.
+    pub measured_words: Vec<String>,
     /// Words to compare with.
     pub control_words: Vec<String>,
     /// Tokens of the concept in the part that judges.
@@ -151,11 +151,16 @@ pub struct ConceptReport {
     pub difference_knows: Knows,
     /// What is written without steering: words of the concept in a thousand.
     pub unsteered_per_thousand_words: f64,
+    /// The share of known words in that.
+    pub unsteered_known_words: f64,
+    /// Other features that the feature was ranked among.
+    pub others: usize,
     /// Ways to steer: first the feature, then the controls.
     pub ways: Vec<Did>,
     /// The probability that one of the other features, held as strongly, does as much: its rank.
     pub p_value: f64,
-    /// The same, times the number of concepts that are not surer (Holm), for all of them together.
+    /// The same for all concepts together (Holm): times the number of concepts that are not surer, at
+    /// most 1, and no less than that of any surer one.
     pub p_value_holm: f64,
     /// A beginning, what the model writes, and what it writes steered.
     pub example: [String; 3],
@@ -213,7 +218,7 @@ impl<'a> Bench<'a> {
                 natural: (lab.reading.ids, lab.natural),
                 samples: config.samples,
                 tokens: config.tokens,
-                seed: 2 * config.seed + number as u64,
+                seed: config.seed.wrapping_mul(2).wrapping_add(number as u64),
             })
         };
         let site = lab.reading.site;

@@ -45,7 +45,9 @@ fn own_beyond(report: &ConceptsReport) -> Vec<f64> {
     let rows = report.scores.iter().enumerate();
     rows.map(|(own, row)| {
         let others = row.iter().enumerate().filter(|(other, _)| *other != own);
-        row[own] - others.map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max)
+        // With no other concept there is nothing to say.
+        let best = others.map(|(_, score)| *score).reduce(f64::max);
+        row[own] - best.unwrap_or(f64::NAN)
     })
     .collect()
 }

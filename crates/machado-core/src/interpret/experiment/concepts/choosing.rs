@@ -28,9 +28,12 @@ pub(super) struct Chosen {
 pub(super) fn choose(benches: &[Bench<'_>], own: usize, found: &ConceptScores) -> Result<Chosen> {
     let bench = &benches[own];
     let auroc = |scored: &Scored| scored.study.auroc;
-    let best = found.features.iter().map(auroc).fold(0.0, f64::max);
+    // What never fires has an AUROC of ½ exactly, and no strength to be held at.
+    let fires = |scored: &&Scored| bench.lab.max_activations[scored.number] > 0.0;
+    let best = found.features.iter().filter(fires).map(auroc).fold(0.0, f64::max);
+    let is_near = |scored: &&Scored| auroc(scored) >= best - NEARLY_AS_GOOD;
     let mut able = Vec::new();
-    for scored in found.features.iter().filter(|scored| auroc(scored) >= best - NEARLY_AS_GOOD) {
+    for scored in found.features.iter().filter(fires).filter(is_near) {
         let max = bench.lab.max_activations[scored.number];
         let handle = Handle::feature(bench.lab.sae, scored.number, max)?;
         let scores: Result<Vec<f64>> = benches
@@ -50,19 +53,19 @@ pub(super) fn choose(benches: &[Bench<'_>], own: usize, found: &ConceptScores) -
             .into(),
     };
     let (_, scored, handle) = best.ok_or_else(nothing)?;
-    let strength = strength(bench, &handle)?;
+    let strength = strength(bench, &handle, &bench.place)?;
     Ok(Chosen { scored, handle, strength })
 }
 
 /// The strength with the best score among those that leave texts fluent; the weakest if none does.
-pub(super) fn strength(bench: &Bench<'_>, handle: &Handle) -> Result<f32> {
+pub(super) fn strength(bench: &Bench<'_>, handle: &Handle, place: &Place) -> Result<f32> {
     let (trial, plain) = (&bench.trials[0], &bench.plain[0]);
     let mut best = (bench.config.strengths[0], f64::NEG_INFINITY);
-    for (place, &strength) in bench.config.strengths.iter().enumerate() {
-        let score = trial.output_score(handle, Push::Clamp(strength), &bench.place)?;
-        let sampled = trial.sampled(&[hold(handle, strength, &bench.place)])?;
+    for (number, &strength) in bench.config.strengths.iter().enumerate() {
+        let score = trial.output_score(handle, Push::Clamp(strength), place)?;
+        let sampled = trial.sampled(&[hold(handle, strength, place)])?;
         let is_fluent = extra(&sampled, plain) <= MOST_EXTRA;
-        if place == 0 || (is_fluent && score > best.1) {
+        if number == 0 || (is_fluent && score > best.1) {
             best = (strength, score);
         }
         // What has broken at one strength does not heal at a stronger one.

@@ -25,12 +25,12 @@ pub(super) fn compare(
     let score = trial.output_score(&chosen.handle, Push::Clamp(chosen.strength), &bench.place)?;
     let steered = trial.sampled(&[hold(&chosen.handle, chosen.strength, &bench.place)])?;
     let example = [plain.example[0].clone(), plain.example[1].clone(), steered.example[1].clone()];
-    let p_value = rank(bench, chosen, score, extra(&steered, plain) <= STILL_TEXT)?;
+    let (p_value, others) = rank(bench, chosen, score, extra(&steered, plain) <= STILL_TEXT)?;
     let mut ways = vec![did("feature", chosen.strength, score, (&steered, plain))];
     ways.extend(controls(bench, chosen)?);
     Ok(ConceptReport {
         name: bench.wanted.name.clone(),
-        words: bench.wanted.words.clone(),
+        measured_words: bench.wanted.words.clone(),
         control_words: bench.wanted.control_words.clone(),
         tokens: found.tested[0],
         feature: chosen.scored.number,
@@ -38,6 +38,8 @@ pub(super) fn compare(
         unit_knows: knows(found.unit.as_ref()),
         difference_knows: knows(found.difference.as_ref()),
         unsteered_per_thousand_words: plain.concept_per_thousand_words(),
+        unsteered_known_words: plain.known_words,
+        others,
         ways,
         p_value,
         p_value_holm: p_value,
@@ -66,8 +68,9 @@ fn did(method: &str, strength: f32, score: f64, (steered, plain): (&Sampled, &Sa
 fn controls(bench: &Bench<'_>, chosen: &Chosen) -> Result<Vec<Did>> {
     let (reading, concept) = (&bench.lab.reading, &bench.wanted.concept);
     let study = concept.study[0].clone();
+    // All words of the concept: what has labels may use them.
     let labels: Vec<bool> =
-        concept.kinds[study.clone()].iter().map(|kind| *kind == Kind::Chosen).collect();
+        concept.kinds[study.clone()].iter().map(|kind| *kind != Kind::Negative).collect();
     let contrast = Contrast::of(reading, study, &labels)?;
     let mut rng = Rng::new(bench.config.seed, Purpose::SteerControls, 7);
     let random = contrast.along(&random_direction(&mut rng, reading.site.dim))?;
@@ -77,7 +80,8 @@ fn controls(bench: &Bench<'_>, chosen: &Chosen) -> Result<Vec<Did>> {
         ("a direction by chance", random.with_unit(chosen.handle.unit())),
     ];
     let mut rows = Vec::new();
-    let mut row = |method: &str, handle: &Handle, place: &Place, strength: f32| -> Result<()> {
+    let mut row = |method: &str, handle: &Handle, place: &Place| -> Result<()> {
+        let strength = strength(bench, handle, place)?;
         let trial = &bench.trials[1];
         let score = trial.output_score(handle, Push::Clamp(strength), place)?;
         let steered = trial.sampled(&[hold(handle, strength, place)])?;
@@ -86,17 +90,18 @@ fn controls(bench: &Bench<'_>, chosen: &Chosen) -> Result<Vec<Did>> {
     };
     if bench.place.reach == Reach::State {
         let output = Place { reach: Reach::Output, ..bench.place.clone() };
-        row("feature, read-out only", &chosen.handle, &output, chosen.strength)?;
+        row("feature, read-out only", &chosen.handle, &output)?;
     }
     for (method, handle) in &of_state {
-        row(method, handle, &bench.place, strength(bench, handle)?)?;
+        row(method, handle, &bench.place)?;
     }
     Ok(rows)
 }
 
 /// The rank of the feature among others at its strength. What breaks the text counts as having done
-/// nothing, the feature too: whatever is held beyond reason makes any word likelier.
-fn rank(bench: &Bench<'_>, chosen: &Chosen, score: f64, is_text: bool) -> Result<f64> {
+/// nothing, the feature too: whatever is held beyond reason makes any word likelier. Also how many
+/// others there are.
+fn rank(bench: &Bench<'_>, chosen: &Chosen, score: f64, is_text: bool) -> Result<(f64, usize)> {
     let (lab, trial) = (&bench.lab, &bench.trials[1]);
     let live = (0..lab.sae.d_sae())
         .filter(|&other| other != chosen.scored.number && lab.max_activations[other] > 0.0);
@@ -116,7 +121,7 @@ fn rank(bench: &Bench<'_>, chosen: &Chosen, score: f64, is_text: bool) -> Result
             }
         }
     }
-    Ok(rank_p_value(if is_text { score } else { 0.0 }, &scores))
+    Ok((rank_p_value(if is_text { score } else { 0.0 }, &scores), scores.len()))
 }
 
 /// Each feature held, and what becomes of the words of each concept: scores in nats, and words in a

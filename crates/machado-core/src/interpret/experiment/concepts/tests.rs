@@ -11,7 +11,7 @@ fn report(name: &str, p_value: f64) -> ConceptReport {
     };
     ConceptReport {
         name: name.into(),
-        words: Vec::new(),
+        measured_words: Vec::new(),
         control_words: Vec::new(),
         tokens: 50,
         feature: 3,
@@ -19,6 +19,8 @@ fn report(name: &str, p_value: f64) -> ConceptReport {
         unit_knows: Knows::default(),
         difference_knows: Knows::default(),
         unsteered_per_thousand_words: 2.0,
+        unsteered_known_words: 0.95,
+        others: 100,
         ways: vec![way("feature", 1.5), way("best unit", 1.0), way("difference of means", 2.0)],
         p_value,
         p_value_holm: p_value,
@@ -51,4 +53,12 @@ fn bars_by_hand() {
     // There is no figure without the control, and none of words that there are not.
     assert!(bar("read-out").figures[0].is_nan() && !bar("read-out").reached);
     assert!(!bar("held-out words").reached);
+    // A single concept has no others to be compared with.
+    let alone = ConceptsReport {
+        concepts: vec![report("a", 0.01)],
+        scores: vec![vec![1.5]],
+        rates: Vec::new(),
+    };
+    let bars = concept_bars(&alone);
+    assert!(bars.last().is_some_and(|bar| bar.figures[0].is_nan() && !bar.reached));
 }
