@@ -168,6 +168,9 @@ fn unknown_keys_in_a_config() {
     place.fails(&args, 1, &["in odd.toml", "lstm", "gru"]);
     place.write("odd.toml", config.replace("units = 8", "units = -8"));
     place.fails(&args, 1, &["in odd.toml", "-8"]);
+    // What is remembered of the run could not be read again.
+    place.write("odd.toml", config.replace("beta_1 = 0.9", "beta_1 = nan"));
+    place.fails(&args, 1, &["beta_1 of the optimizer must be from 0 to less than 1, not NaN"]);
     place.fails(&["train", "--preset", "small", "--config", "odd.toml"], 2, &["--preset"]);
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::clip::{clip_factor, global_norm};
 pub use self::schedule::Schedule;
+use crate::error::{Error, Result};
 use crate::math::threads::Compute;
 
 /// Weights that one thread changes at a time.
@@ -89,6 +90,32 @@ impl OptimizerConfig {
         }
     }
 
+    /// Checks each constant by itself.
+    ///
+    /// # Errors
+    /// If one is outside its range; the error names it.
+    pub fn check(&self) -> Result<()> {
+        let adam = |betas: &Betas| {
+            let decays = [("beta_1", betas.beta_1), ("beta_2", betas.beta_2)];
+            decays.into_iter().try_for_each(|(name, value)| {
+                check(name, value, "from 0 to less than 1", (0.0..1.0).contains(&value))
+            })?;
+            let epsilon = betas.epsilon;
+            check("epsilon", epsilon, "0 or more", epsilon >= 0.0 && epsilon.is_finite())
+        };
+        match self {
+            Self::Nadam(betas) | Self::Adam(betas) => adam(betas),
+            Self::AdamW { betas, weight_decay } => {
+                let decay = *weight_decay;
+                adam(betas)?;
+                check("weight_decay", decay, "0 or more", decay >= 0.0 && decay.is_finite())
+            }
+            &Self::Sgd { momentum, .. } => {
+                check("momentum", momentum, "from 0 to 1", (0.0..=1.0).contains(&momentum))
+            }
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -107,6 +134,14 @@ impl OptimizerConfig {
             _ => &["momentum", "velocity"],
         }
     }
+}
+
+fn check(name: &str, value: f64, expected: &str, fits: bool) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    let (what, expected) = (format!("{name} of the optimizer"), expected.to_owned());
+    Err(Error::OutOfRange { what, expected, found: value.to_string() })
 }
 
 /// An optimizer at work: its constants, and what it remembers of the steps before.

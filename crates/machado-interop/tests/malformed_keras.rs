@@ -423,6 +423,47 @@ fn an_optimizer_that_does_not_fit() {
 }
 
 #[test]
+fn constants_that_no_optimizer_has() {
+    for (class, name, value, part) in [
+        ("Nadam", "beta_1", json!(1.0), "beta_1 of the optimizer must be from 0 to less than 1"),
+        ("Nadam", "beta_2", json!(2), "beta_2 of the optimizer must be from 0 to less than 1"),
+        ("Adam", "epsilon", json!(-1), "epsilon of the optimizer must be 0 or more, not -1"),
+        ("AdamW", "weight_decay", json!(-1), "weight_decay of the optimizer must be 0 or more"),
+        ("SGD", "momentum", json!(1.5), "momentum of the optimizer must be from 0 to 1, not 1.5"),
+    ] {
+        let bytes = with_config("nadam.keras", |config| {
+            let optimizer = &mut config["compile_config"]["optimizer"];
+            optimizer["class_name"] = class.into();
+            optimizer["config"][name] = value.clone();
+        });
+        check(&bytes, &[CONFIG, part]);
+    }
+}
+
+/// As a variable it has 32 bits, which may not make it infinite: that could not be read again.
+#[test]
+fn a_huge_learning_rate() {
+    let bytes = with_config("sequential.keras", |config| {
+        let constants = json!({"learning_rate": 1e300, "beta_1": 0.9, "beta_2": 0.999});
+        config["compile_config"]["optimizer"] = json!({"class_name": "Nadam", "config": constants});
+    });
+    let file = keras::read(&bytes, Some(&fixture("vocabulary.json"))).unwrap();
+    let again = keras::read(&keras::write(&file.checkpoint).unwrap(), None).unwrap();
+    assert_eq!(again.checkpoint.learning, file.checkpoint.learning);
+}
+
+#[test]
+fn an_embedding_of_no_tokens() {
+    let bytes = with_config("sequential.keras", |config| {
+        let layers = &mut config["config"]["layers"];
+        layers[1]["config"]["input_dim"] = json!(0);
+        layers[4]["config"]["units"] = json!(0);
+    });
+    let message = error(&bytes, b"[]");
+    assert!(message.contains("(Embedding): it knows no tokens"), "{message}");
+}
+
+#[test]
 fn what_machado_wrote_and_somebody_changed() {
     let with_metadata = |change: &dyn Fn(&mut Value)| {
         let mut members = members("written.sequential.keras");

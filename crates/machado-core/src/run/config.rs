@@ -160,6 +160,7 @@ impl RunConfig {
     /// If one is outside its range; the error names its flag.
     pub fn check(&self) -> Result<()> {
         self.model.check()?;
+        self.training.optimizer.check()?;
         let (data, training) = (&self.data, &self.training);
         let most = usize::MAX as f64;
         // Each byte is a token there; and with a single token there is nothing to predict.

@@ -93,6 +93,10 @@ impl Stack {
                     let hint = "machado's models have one Embedding, at the beginning";
                     return Err(layer.error("it is the second one", hint));
                 }
+                if input_dim == 0 {
+                    let hint = "a model needs a vocabulary; save it again in Keras";
+                    return Err(layer.error("it knows no tokens (input_dim is 0)", hint));
+                }
                 self.masking = mask_zero.then(|| layer.clone());
                 self.push(layer, embedding, true)
             }

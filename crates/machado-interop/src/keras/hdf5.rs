@@ -82,6 +82,7 @@ impl Weights {
             let problem = format!("its shape is {found:?}, but it should be one number");
             return Err(error(&place(path), problem, DAMAGED));
         }
+        check_layout(&data, path)?;
         let values = data.read_i64().map_err(|problem| damaged(path, problem))?;
         values.first().copied().ok_or_else(|| error(&place(path), "it has no value", DAMAGED))
     }
@@ -125,24 +126,7 @@ impl Weights {
                 return Err(error(&place(path), problem, SAVE_AGAIN));
             }
         };
-        match data.layout().map_err(|problem| damaged(path, problem))? {
-            Layout::Contiguous { address: Some(_), .. } | Layout::Compact { .. } => {}
-            Layout::Contiguous { address: None, .. } => {
-                return Err(error(&place(path), "its values were never written", DAMAGED));
-            }
-            Layout::Chunked { .. } => {
-                let packed = if data.filters().is_empty() { "" } else { " and compressed" };
-                let problem = format!(
-                    "its values are stored in chunks{packed}, but Keras stores them in one piece"
-                );
-                return Err(error(&place(path), problem, SAVE_AGAIN));
-            }
-            other => {
-                let problem =
-                    format!("its values are stored in a way machado does not read ({other:?})");
-                return Err(error(&place(path), problem, SAVE_AGAIN));
-            }
-        }
+        check_layout(data, path)?;
         let values = shape.iter().map(|&n| n as u128).product::<u128>();
         let bytes = values.saturating_mul(size);
         if bytes > u128::from(self.left) {
@@ -153,6 +137,29 @@ impl Weights {
         self.left -= bytes as u64;
         Ok(())
     }
+}
+
+/// Whether the values of an array lie in one piece.
+fn check_layout(data: &Dataset, path: &str) -> Result<()> {
+    let (problem, hint) = match data.layout().map_err(|problem| damaged(path, problem))? {
+        Layout::Contiguous { address: Some(_), .. } | Layout::Compact { .. } => return Ok(()),
+        Layout::Contiguous { address: None, .. } => {
+            ("its values were never written".to_owned(), DAMAGED)
+        }
+        Layout::Chunked { .. } => {
+            let packed = if data.filters().is_empty() { "" } else { " and compressed" };
+            let problem = format!(
+                "its values are stored in chunks{packed}, but Keras stores them in one piece"
+            );
+            (problem, SAVE_AGAIN)
+        }
+        other => {
+            let problem =
+                format!("its values are stored in a way machado does not read ({other:?})");
+            (problem, SAVE_AGAIN)
+        }
+    };
+    Err(error(&place(path), problem, hint))
 }
 
 fn shape_of(data: &Dataset, path: &str) -> Result<Vec<u64>> {

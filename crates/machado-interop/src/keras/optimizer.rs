@@ -79,6 +79,7 @@ pub(super) fn read(
         ));
         return Ok(None);
     };
+    optimizer.check().map_err(|problem| error(CONFIG, problem.to_string(), SAVE_AGAIN))?;
     let constants = constants()?;
     for name in ["clipnorm", "clipvalue"].iter().filter(is_on) {
         notes.push(format!("{name} of the optimizer is left out; machado has global_clipnorm"));
@@ -105,7 +106,7 @@ pub(super) fn read(
         return Err(reader.damaged(&problem));
     }
     // What machado wrote itself is exact, if it is of the same step.
-    let exact = own.filter(|own| own.momentum_product as f32 == product as f32);
+    let exact = own.filter(|own| variable(own.momentum_product) == variable(product));
     let (product, rate) = match exact {
         Some(own) => (own.momentum_product, own.rate),
         None => {
@@ -172,7 +173,7 @@ impl Reader<'_> {
     /// The learning rate: that of a variable, of the settings, or that with which a schedule begins.
     fn learning_rate(&mut self, setting: &Value, notes: &mut Vec<String>) -> Result<f64> {
         if let Some(rate) = setting.as_f64() {
-            return Ok(self.skip_number()?.unwrap_or_else(|| shortest(rate as f32)));
+            return Ok(self.skip_number()?.unwrap_or_else(|| shortest(variable(rate))));
         }
         let class = setting.get("class_name").and_then(Value::as_str).unwrap_or("unknown");
         let first = setting.pointer("/config/initial_learning_rate").and_then(Value::as_f64);
@@ -229,22 +230,25 @@ fn shortest(value: f32) -> f64 {
     value.to_string().parse().expect("a number that was written can be read")
 }
 
+/// Steps after which Nadam's momenta no longer differ: 0.96 to their power is less than a number can
+/// tell from nothing, beside 1.
+const WARM: u64 = 1000;
+
 /// Nadam's product of all momenta after so many steps; Keras did not always keep it.
 fn momentum_product(betas: Betas, steps: u64) -> f64 {
-    let mut product = 1.0;
-    for step in 1..=steps {
-        product *= betas.beta_1 * (1.0 - 0.5 * 0.96f64.powf(step as f64));
-        // Soon too small to matter.
-        if product < f64::MIN_POSITIVE {
-            return 0.0;
-        }
-    }
-    product
+    let momentum = |step: u64| betas.beta_1 * (1.0 - 0.5 * 0.96f64.powf(step as f64));
+    let warm: f64 = (1..=steps.min(WARM)).map(momentum).product();
+    warm * betas.beta_1.powf(steps.saturating_sub(WARM) as f64)
+}
+
+/// A number in the form of a variable, which has 32 bits.
+pub(super) fn variable(value: f64) -> f32 {
+    (value as f32).clamp(f32::MIN, f32::MAX)
 }
 
 /// The learning rate in the form of a variable.
 pub(super) fn rate_variable(rate: Rate) -> [f32; 1] {
-    [rate.learning_rate as f32]
+    [variable(rate.learning_rate)]
 }
 
 /// Adds the variables of an optimizer. `weights` has the shape of each weight and its place in the
@@ -306,4 +310,29 @@ pub(super) fn compile_config(optimizer: &OptimizerConfig, rate: Rate) -> Value {
         "loss": "sparse_categorical_crossentropy",
         "metrics": ["accuracy"],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(beta_1: f64, steps: u64, expected: f64) {
+        let found = momentum_product(Betas { beta_1, ..Betas::default() }, steps);
+        assert!((found - expected).abs() <= 1e-12 * expected, "{found} for {expected}");
+    }
+
+    /// 0.9 · (1 - 0.5 · 0.96) = 0.468, and 0.468 · 0.9 · (1 - 0.5 · 0.96²) = 0.22711104.
+    #[test]
+    fn products_of_few_and_of_many_steps() {
+        check(0.9, 0, 1.0);
+        check(0.9, 1, 0.468);
+        check(0.9, 2, 0.227_111_04);
+        let of_a_million = (1..=1_000_000)
+            .map(|step| 0.999_999 * (1.0 - 0.5 * 0.96f64.powf(f64::from(step))))
+            .product();
+        check(0.999_999, 1_000_000, of_a_million);
+        // A file can claim any number, and no steps are counted one by one.
+        check(0.999_999, i64::MAX as u64, 0.0);
+        check(0.9, i64::MAX as u64, 0.0);
+    }
 }

@@ -28,7 +28,8 @@ pub fn write(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let rate = rate_of(checkpoint);
     let learning = checkpoint.learning.as_ref();
     let rate_variable = optimizer::rate_variable(rate);
-    let product = [learning.map_or(1.0, |of| of.optimizer.momentum_product()) as f32];
+    let product = learning.map_or(1.0, |of| of.optimizer.momentum_product());
+    let product = [optimizer::variable(product)];
     if let Some(learning) = learning {
         config["compile_config"] = optimizer::compile_config(learning.optimizer.config(), rate);
         let table = model.parameters()?;
