@@ -88,7 +88,7 @@ fn read_keras(path: &Path, bytes: &[u8], vocabulary: Option<&Path>) -> Result<Op
         }
         return Ok(None);
     }
-    let vocabulary = vocabulary.map(files::read).transpose()?;
+    let vocabulary = vocabulary.map(|path| files::read(&model_of(path))).transpose()?;
     let read = keras::read(bytes, vocabulary.as_deref());
     let read = read.with_context(|| path.display().to_string())?;
     for note in &read.notes {

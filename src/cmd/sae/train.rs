@@ -74,6 +74,9 @@ pub(super) fn run(args: &SaeTrainArgs) -> Result<()> {
     let facts = SaeFacts { steps: progress.steps, ..facts };
     sae_folder::write(&folder, &sae, &facts)?;
     sae_folder::write_example(&folder, &reading, &sae, held_out)?;
+    if held_out_measure.explained_variance < 0.0 {
+        say("warning: it describes states worse than their mean does; give it more --positions");
+    }
     let report = Report { held_out: &held_out_measure, whole: &whole, trained };
     let done = report.as_json(&facts);
     progress.log.push(done.clone());

@@ -5,6 +5,8 @@
 //! The number of tokens tells which. Where a model has them, two characters that no text contains
 //! stand for them, so that every token keeps its number and its probability.
 
+use std::borrow::Cow;
+
 use machado_core::checkpoint;
 use machado_core::text::{Detector, Standardize};
 use machado_core::tokenizer::{CharTokenizer, Tokenizer};
@@ -96,7 +98,8 @@ pub(super) fn given(bytes: &[u8], size: usize) -> Result<Vocabulary> {
     }
     let text = text_of(bytes)?;
     let list = serde_json::from_str::<Vec<String>>(&text).ok();
-    let is_asset = text.starts_with("\n[UNK]\n") || text.starts_with("[UNK]\n");
+    let begin = text.trim_start_matches("\r\n").trim_start_matches('\n');
+    let is_asset = begin.starts_with("[UNK]\n") || begin.starts_with("[UNK]\r\n");
     let tokens = list.or_else(|| is_asset.then(|| of_asset(&text)));
     match tokens {
         Some(tokens) => fitting(&Tokens { tokens, standardize: Standardize::None }, size, NAME),
@@ -199,15 +202,23 @@ pub(super) fn fitting(known: &Tokens, size: usize, name: &str) -> Result<Vocabul
 }
 
 /// The tokens of a `vocabulary.txt`: one a line, where a line end that is a token itself makes two
-/// empty lines. (Keras writes such a file, but cannot read it.)
+/// empty lines. (Keras writes such a file, but cannot read it.) A file that went through an editor may
+/// have line ends of two characters, and one more of them at its end.
 fn of_asset(text: &str) -> Vec<String> {
-    let mut lines = text.split('\n').enumerate().peekable();
+    let first = text.split('\n').take(2).collect::<Vec<_>>();
+    let is_windows = first.contains(&"[UNK]\r");
+    let plain = if is_windows { Cow::from(text.replace("\r\n", "\n")) } else { Cow::from(text) };
+    let mut lines = plain.split('\n').enumerate().peekable();
     let mut tokens = Vec::new();
     while let Some((number, line)) = lines.next() {
         let is_line_end = line.is_empty()
             && number > 0
             && lines.next_if(|(_, following)| following.is_empty()).is_some();
-        tokens.push(if is_line_end { "\n".to_owned() } else { line.to_owned() });
+        // What stands after the last line end, if that is one of the file and no token.
+        let is_end = line.is_empty() && number > 0 && !is_line_end && lines.peek().is_none();
+        if !is_end {
+            tokens.push(if is_line_end { "\n".to_owned() } else { line.to_owned() });
+        }
     }
     tokens
 }
@@ -235,6 +246,10 @@ mod tests {
         check_asset("\n[UNK]\ne\n\n\na", &["", "[UNK]", "e", "\n", "a"]);
         check_asset("\n[UNK]\n\n\ne", &["", "[UNK]", "\n", "e"]);
         check_asset("\n[UNK]\ne\n\n", &["", "[UNK]", "e", "\n"]);
+        check_asset("\n[UNK]\ne\n", &["", "[UNK]", "e"]);
+        check_asset("\n[UNK]\ne\n\n\n", &["", "[UNK]", "e", "\n"]);
+        check_asset("\r\n[UNK]\r\ne\r\n\r\n\r\na\r\n", &["", "[UNK]", "e", "\n", "a"]);
+        check_asset("\n[UNK]\ne\n\r", &["", "[UNK]", "e", "\r"]);
         check_asset("\n[UNK]\n \n\u{2028}\n\u{85}", &["", "[UNK]", " ", "\u{2028}", "\u{85}"]);
     }
 
