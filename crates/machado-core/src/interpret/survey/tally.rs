@@ -128,7 +128,7 @@ impl Tally {
                 let word = words.names[word as usize].clone();
                 // How many bits better one knows the firing that this word stands for.
                 let tells = share * lift.log2();
-                (lift > 2.0).then(|| (tells, WordLift { word, lift, tokens, share, all }))
+                (lift > 2.0).then_some((tells, WordLift { word, lift, tokens, share, all }))
             })
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.word.cmp(&b.1.word)));
