@@ -146,6 +146,7 @@ fn flags_that_documents_name_exist() {
                 "--path",
                 "--manifest-path",
                 "--bench",
+                "--held-out",
                 "--rounds",
                 "--text",
                 "--steps",
