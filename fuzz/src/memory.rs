@@ -4,13 +4,15 @@
 //! reader may have, so that libFuzzer keeps the input and shows who asked.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::backtrace::Backtrace;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Bytes that a reader may hold for each byte of its input.
 const PER_BYTE: usize = 10;
 /// Bytes that it may hold besides, whatever its input is: tables that are made once, and the trees
-/// of short JSON, of which each value takes many times the bytes that it is written in.
-const CONSTANT: usize = 4 << 20;
+/// of short JSON, of which each value takes many times the bytes that it is written in. The largest of
+/// all is room for the 65,535 messages that an object header of HDF5 can claim, 4.5 MiB.
+const CONSTANT: usize = 8 << 20;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -20,7 +22,7 @@ static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Runs a reader on an input of so many bytes.
 ///
-/// The process ends if the reader takes more than ten times as much memory, and four MiB.
+/// The process ends if the reader takes more than ten times as much memory, and eight MiB.
 pub fn bounded<R>(input_bytes: usize, read: impl FnOnce() -> R) -> R {
     MOST.store(HELD.load(Relaxed) + PER_BYTE * input_bytes + CONSTANT, Relaxed);
     let result = read();
@@ -37,7 +39,8 @@ impl Counting {
         if held > most {
             // What is told of it takes memory too.
             MOST.store(usize::MAX, Relaxed);
-            eprintln!("{bytes} bytes are asked for; with them {held} are held, of {most}");
+            let trace = Backtrace::force_capture();
+            eprintln!("{bytes} bytes are asked for; with them {held} are held, of {most}\n{trace}");
             std::process::abort();
         }
     }

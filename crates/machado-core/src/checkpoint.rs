@@ -36,6 +36,11 @@ mod key {
 /// The tensor with the state of the streams.
 const STREAM_STATES: &str = "streams/states";
 
+/// See [`has_too_many_values`].
+const FREE_VALUES: usize = 500_000;
+/// See [`has_too_many_values`].
+const BYTES_PER_VALUE: usize = 10;
+
 /// What a model file holds.
 #[derive(Clone, Debug)]
 pub struct ModelFile {
@@ -163,6 +168,16 @@ impl Checkpoint {
 /// If the bytes are no model, a damaged one, or one of a later format.
 pub fn read_model(bytes: &[u8]) -> Result<ModelFile> {
     model_of(&Container::from_bytes(bytes)?)
+}
+
+/// Whether JSON has more values than a file of so many bytes can be in need of: one for ten bytes,
+/// and some hundred thousand.
+///
+/// Written, a value takes two bytes; read, it can take a hundred. A vocabulary, the longest list of
+/// all, has far more bytes of weights than tokens.
+pub fn has_too_many_values(json: &[u8], file_bytes: usize) -> bool {
+    let commas = json.iter().filter(|&&byte| byte == b',').count();
+    commas > FREE_VALUES + file_bytes / BYTES_PER_VALUE
 }
 
 fn model_of(container: &Container) -> Result<ModelFile> {

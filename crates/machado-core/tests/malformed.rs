@@ -177,6 +177,13 @@ fn with_layers_far_larger_than_the_file() {
     check(&with_metadata("machado.model", json!(layers.to_string())), "has shape");
 }
 
+/// Each of these numbers would take about a hundred bytes where it is written in two.
+#[test]
+fn with_metadata_of_many_numbers() {
+    let numbers = format!("{{\"type\":\"bpe\",\"tokenizer\":[{}0]}}", "0,".repeat(1_000_000));
+    check(&with_metadata("machado.tokenizer", json!(numbers)), "more values than its tensors");
+}
+
 #[test]
 fn with_an_empty_vocabulary() {
     let bytes = with_metadata("machado.tokenizer", json!(r#"{"type":"char","vocabulary":[]}"#));

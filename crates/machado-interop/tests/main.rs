@@ -6,3 +6,5 @@
 mod keras;
 /// One way in which a file of Keras can be broken a test.
 mod malformed_keras;
+/// Files of HDF5 that are small, and would be much.
+mod malformed_hdf5;

@@ -60,7 +60,7 @@ fn with_setting(layer: usize, name: &str, value: Value) -> Vec<u8> {
 }
 
 /// The tutorial's model with these bytes as its weights.
-fn with_weights(weights: Vec<u8>) -> Vec<u8> {
+pub(crate) fn with_weights(weights: Vec<u8>) -> Vec<u8> {
     let mut members = members("sequential.keras");
     *member(&mut members, WEIGHTS) = weights;
     pack(&members)
@@ -71,7 +71,7 @@ fn error(bytes: &[u8], vocabulary: &[u8]) -> String {
 }
 
 /// Checks that reading fails with a message that has all these parts and says what to do.
-fn check(bytes: &[u8], parts: &[&str]) {
+pub(crate) fn check(bytes: &[u8], parts: &[&str]) {
     let message = error(bytes, &fixture("vocabulary.json"));
     for part in parts {
         assert!(message.contains(part), "no {part:?} in: {message}");
@@ -166,6 +166,17 @@ fn a_config_that_is_none() {
     check(&pack(&members), &[CONFIG, "recursion limit"]);
 }
 
+/// Each of these numbers would take about a hundred bytes where it is written in two.
+#[test]
+fn json_of_many_numbers() {
+    for name in [CONFIG, "metadata.json"] {
+        let mut members = members("written.sequential.keras");
+        let numbers = "0,".repeat(1_000_000);
+        *member(&mut members, name) = format!("{{\"machado\": [{numbers}0]}}").into_bytes();
+        check(&pack(&members), &[name, "more values than the weights"]);
+    }
+}
+
 #[test]
 fn a_layer_that_machado_does_not_have() {
     let file = fixture("lstm.keras");
@@ -246,6 +257,14 @@ fn functional_models_that_are_no_chain() {
             sources.as_array_mut().unwrap().push(first);
         }),
         &["layer \"add\" (Add): it adds 3 outputs"],
+    );
+    // Each would be looked for among all layers, again and again.
+    check(
+        &with_layers(&|layers| {
+            let sources = layers[4].pointer_mut("/inbound_nodes/0/args/0").unwrap();
+            *sources = json!(vec![json!(["nowhere", 0, 0]); 100_000]);
+        }),
+        &["layer \"add\" (Add): it takes 100000 outputs"],
     );
     let outputs = with_config("functional.keras", |config| {
         config["config"]["output_layers"] = json!([["dense", 0, 0], ["add", 0, 0]]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use serde_json::{Map, Value, json};
 
-use super::{FORMAT_VERSION, key};
+use super::{FORMAT_VERSION, has_too_many_values, key};
 use crate::error::{Error, Result};
 
 /// Values with a shape.
@@ -69,6 +69,10 @@ impl Container {
             version.parse().map_err(|_| damaged(format!("its version is \"{version}\"")))?;
         if version > FORMAT_VERSION {
             return Err(Error::NewerModel { found: version, supported: FORMAT_VERSION });
+        }
+        let mut texts = metadata.values();
+        if texts.any(|text| has_too_many_values(text.as_bytes(), bytes.len())) {
+            return Err(damaged("its metadata has more values than its tensors need".into()));
         }
         let file = SafeTensors::deserialize(bytes).map_err(|error| broken(bytes, &error))?;
         let mut tensors = BTreeMap::new();

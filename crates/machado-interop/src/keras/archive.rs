@@ -5,10 +5,11 @@
 
 use std::io::{Cursor, Read, Write};
 
+use machado_core::checkpoint::has_too_many_values;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::{METADATA, WEIGHTS, error};
+use super::{CONFIG, METADATA, WEIGHTS, error};
 use crate::{Error, Result};
 
 /// The most bytes of a member that is JSON or a vocabulary.
@@ -66,6 +67,10 @@ impl<'b> Archive<'b> {
         if bytes.len() as u64 != size {
             let found = bytes.len();
             return Err(damaged(format!("it has {found} bytes instead of the {size} it claims")));
+        }
+        let is_json = name == CONFIG || name == METADATA;
+        if is_json && has_too_many_values(&bytes, self.bytes as usize) {
+            return Err(damaged("it has more values than the weights of the file need".into()));
         }
         Ok(Some(bytes))
     }

@@ -1,5 +1,7 @@
 //! `config.json`: which layers a Keras model has, in the order in which values flow through them.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -14,6 +16,9 @@ const MOST_BYTES: usize = 4 << 20;
 /// The most layers of a model that is looked at; more than machado's own limit, which counts no
 /// inputs and activations.
 const MOST_LAYERS: usize = 1000;
+
+/// The most layers whose outputs one layer takes; machado's sums have two.
+const MOST_SOURCES: usize = 16;
 
 /// What `config.json` says.
 #[derive(Debug)]
@@ -153,14 +158,20 @@ fn functional(config: &Value) -> Result<Vec<KerasLayer>> {
         }
         let mut names = Vec::new();
         collect_sources(sources, &mut names);
+        if names.len() > MOST_SOURCES {
+            let hint = "machado reads functional models that are a chain of layers, with Add for \
+                        sums of two of them";
+            return Err(layer.error(format!("it takes {} outputs", names.len()), hint));
+        }
         waiting.push((layer, names));
     }
     let mut ordered: Vec<KerasLayer> = Vec::with_capacity(waiting.len());
+    let mut place_of: HashMap<String, usize> = HashMap::new();
     while !waiting.is_empty() {
-        let place_of = |name: &String| ordered.iter().position(|layer| layer.name == *name);
         let last = ordered.len().checked_sub(1);
         let next = waiting.iter().enumerate().find_map(|(number, (_, sources))| {
-            let mut places: Vec<usize> = sources.iter().filter_map(place_of).collect();
+            let mut places: Vec<usize> =
+                sources.iter().filter_map(|name| place_of.get(name).copied()).collect();
             let follows = last.is_none_or(|last| places.contains(&last));
             places.sort_by_key(|&place| std::cmp::Reverse(place));
             (follows && places.len() == sources.len()).then_some((number, places))
@@ -178,6 +189,7 @@ fn functional(config: &Value) -> Result<Vec<KerasLayer>> {
         };
         let (mut layer, _) = waiting.remove(number);
         layer.inputs = inputs;
+        place_of.entry(layer.name.clone()).or_insert(ordered.len());
         ordered.push(layer);
     }
     let last = ordered.last().map(|layer| layer.name.as_str());

@@ -3,10 +3,13 @@
 //! All that the rest knows of HDF5 is here: paths such as `layers/gru/cell/vars/0`, shapes, and
 //! values. The crate `hdf5-pure` reads and writes it.
 
+mod metered;
+
 use std::collections::BTreeMap;
 
 use hdf5_pure::{DType, Dataset, File, FileBuilder, GroupBuilder, Layout};
 
+use self::metered::{Allowance, Metered};
 use super::places::Place;
 use super::{WEIGHTS, error};
 use crate::{Error, Result};
@@ -20,6 +23,8 @@ const SAVE_AGAIN: &str = "load the model in Keras, with weights of float32, and 
 /// The weights being read.
 pub(super) struct Weights {
     file: File,
+    /// What may be read of the file until the array that is looked for is found, and its values.
+    allowance: Allowance,
     /// Bytes of values that may still be read. Arrays of an honest file do not share their bytes, so
     /// together they are smaller than the file.
     left: u64,
@@ -28,10 +33,11 @@ pub(super) struct Weights {
 impl Weights {
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self> {
         let left = bytes.len() as u64;
-        let file = File::from_bytes(bytes).map_err(|problem| {
+        let (bytes, allowance) = Metered::new(bytes);
+        let file = File::from_source(bytes).map_err(|problem| {
             error(WEIGHTS, format!("it is no whole HDF5 file ({problem})"), DAMAGED)
         })?;
-        Ok(Self { file, left })
+        Ok(Self { file, allowance, left })
     }
 
     /// The values of a weight: those of its place, or zeros for one that Keras' layer does without.
@@ -68,7 +74,7 @@ impl Weights {
 
     /// The shape of an array, if it is there.
     pub(super) fn shape(&self, path: &str) -> Result<Option<Vec<u64>>> {
-        match self.file.dataset(path) {
+        match self.find(path) {
             Ok(data) => shape_of(&data, path).map(Some),
             Err(_) => Ok(None),
         }
@@ -105,14 +111,20 @@ impl Weights {
     /// The path by which an array goes in this file: that of Keras 3, or of Keras 2.13 to 2.15.
     fn existing(&self, path: &str) -> String {
         let older = path.replacen("layers", "_layer_checkpoint_dependencies", 1);
-        let is_older = self.file.dataset(path).is_err() && self.file.dataset(&older).is_ok();
+        let is_older = self.find(path).is_err() && self.find(&older).is_ok();
         if is_older { older } else { path.to_owned() }
     }
 
     fn dataset(&self, path: &str) -> Result<Dataset> {
-        self.file
-            .dataset(path)
+        self.find(path)
             .map_err(|problem| error(&place(path), format!("it is not there ({problem})"), DAMAGED))
+    }
+
+    fn find(&self, path: &str) -> Result<Dataset, hdf5_pure::Error> {
+        self.allowance.renew();
+        let found = self.file.dataset(path);
+        self.allowance.renew();
+        found
     }
 
     /// Whether an array can be read at all, and is not more than the file holds.

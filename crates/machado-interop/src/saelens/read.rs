@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use machado_core::checkpoint::has_too_many_values;
 use machado_core::interpret::{Sae, SaeWeights, Strongest};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -55,6 +56,9 @@ fn yes() -> bool {
 /// # Errors
 /// If a file is damaged, or the autoencoder is of a kind that cannot be used; it is named then.
 pub fn read(files: &SaeFiles) -> Result<Found> {
+    if has_too_many_values(&files.config, files.config.len() + files.weights.len()) {
+        return Err(config_error("it has more values than the weights need".into()));
+    }
     let config: Config = serde_json::from_slice(&files.config)
         .map_err(|source| Error::Json { file: CONFIG, source })?;
     config.check()?;
@@ -75,6 +79,10 @@ pub fn read(files: &SaeFiles) -> Result<Found> {
                 return Err(config_error(problem));
             }
         }
+    }
+    let strongest = facts.iter().flat_map(|facts| &facts.max_activations);
+    if let Some(found) = strongest.copied().find(|strongest| !strongest.is_finite()) {
+        return Err(config_error(format!("the strongest activation of a feature is {found}")));
     }
     Ok(Found { sae, facts, architecture: config.architecture })
 }

@@ -119,6 +119,13 @@ fn a_standard_one_has_no_threshold_and_may_not_centre() {
     assert!(error(&files).starts_with("sae_weights.safetensors: "), "{}", error(&files));
 }
 
+/// Each of these numbers would take about a hundred bytes where it is written in two.
+#[test]
+fn a_config_of_many_numbers() {
+    let files = changed(|config| config["metadata"] = vec![0; 1_000_000].into());
+    assert!(error(&files).contains("more values than the weights"), "{}", error(&files));
+}
+
 #[test]
 fn what_cannot_be_used_says_why() {
     let gated = changed(|config| config["architecture"] = "gated".into());
@@ -140,6 +147,10 @@ fn what_cannot_be_used_says_why() {
         config["metadata"]["machado"]["max_activations"] = json!([1.0]);
     });
     assert_eq!(error(&short), "cfg.json: figures of 1 features, but there are 5");
+    let huge = changed(|config| {
+        config["metadata"]["machado"]["max_activations"][0] = json!(1e300);
+    });
+    assert_eq!(error(&huge), "cfg.json: the strongest activation of a feature is inf");
     let lacking = changed(|config| drop(config.as_object_mut().unwrap().remove("d_sae")));
     assert_eq!(error(&lacking), "cfg.json");
 }
