@@ -3,6 +3,7 @@
 
 use super::contrast::Contrast;
 use super::effect::{Effect, Place, Sampled, Trial};
+use super::pca::random_direction;
 use super::stats::{rank_p_value, spearman};
 use super::steer::{Handle, Push};
 use crate::error::Result;
@@ -149,7 +150,8 @@ pub fn controls(
         let output = Place { reach: Reach::Output, ..place.clone() };
         control(ControlKind::ReadOutOnly, handle, &output)?;
     }
-    let random = contrast.along(&random_direction(handle.d_in(), seed))?;
+    let mut rng = Rng::new(seed, Purpose::SteerControls, 0);
+    let random = contrast.along(&random_direction(&mut rng, handle.d_in()))?;
     control(ControlKind::RandomDirection, &random.with_unit(handle.unit()), place)?;
     let best = contrast.best_unit()?;
     let kind = ControlKind::BestUnit { unit: best.unit, auroc: best.auroc };
@@ -209,12 +211,6 @@ pub fn drawn(mut from: Vec<usize>, count: usize, seed: u64) -> Vec<usize> {
     }
     from.truncate(count);
     from
-}
-
-/// A direction that has nothing to do with anything, `[d_in]`.
-fn random_direction(d_in: usize, seed: u64) -> Vec<f32> {
-    let mut rng = Rng::new(seed, Purpose::SteerControls, 0);
-    (0..d_in).map(|_| rng.normal() as f32).collect()
 }
 
 #[cfg(test)]

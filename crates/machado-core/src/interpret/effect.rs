@@ -380,7 +380,11 @@ impl<'a> Trial<'a> {
 }
 
 /// A push as an intervention, and what counts its cuts.
-fn pushed(handle: &Handle, push: Push, place: &Place) -> (Vec<Intervention>, Arc<Steering>) {
+pub(in crate::interpret) fn pushed(
+    handle: &Handle,
+    push: Push,
+    place: &Place,
+) -> (Vec<Intervention>, Arc<Steering>) {
     let steering = Steering::new().and(handle.clone(), push);
     let steering = Arc::new(if place.in_box { steering.in_box() } else { steering });
     let change = steering.clone();

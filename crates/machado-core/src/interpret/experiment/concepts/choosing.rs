@@ -1,11 +1,10 @@
 //! From the features that know a concept to the one that does something, and how strongly it is
 //! held.
 
-use std::sync::Arc;
-
 use super::Bench;
 use crate::error::{Error, Result};
-use crate::interpret::{ConceptScores, Handle, Place, Push, Sampled, Scored, Steering};
+use crate::interpret::effect::pushed;
+use crate::interpret::{ConceptScores, Handle, Place, Push, Sampled, Scored};
 use crate::model::Intervention;
 
 /// How much less than the best a feature may know the concept and still be chosen for what it does,
@@ -63,7 +62,7 @@ pub(super) fn strength(bench: &Bench<'_>, handle: &Handle, place: &Place) -> Res
     let mut best = (bench.config.strengths[0], f64::NEG_INFINITY);
     for (number, &strength) in bench.config.strengths.iter().enumerate() {
         let score = trial.output_score(handle, Push::Clamp(strength), place)?;
-        let sampled = trial.sampled(&[hold(handle, strength, place)])?;
+        let sampled = trial.sampled(&hold(handle, strength, place))?;
         let is_fluent = extra(&sampled, plain) <= MOST_EXTRA;
         if number == 0 || (is_fluent && score > best.1) {
             best = (strength, score);
@@ -77,9 +76,8 @@ pub(super) fn strength(bench: &Bench<'_>, handle: &Handle, place: &Place) -> Res
 }
 
 /// A handle held at a strength.
-pub(super) fn hold(handle: &Handle, strength: f32, place: &Place) -> Intervention {
-    let change = Arc::new(Steering::new().and(handle.clone(), Push::Clamp(strength)));
-    Intervention { site: place.site.clone(), reach: place.reach, change }
+pub(super) fn hold(handle: &Handle, strength: f32, place: &Place) -> Vec<Intervention> {
+    pushed(handle, Push::Clamp(strength), place).0
 }
 
 /// How much more texts surprise the unsteered model than its own, as a share.

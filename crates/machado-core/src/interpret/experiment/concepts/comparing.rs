@@ -23,7 +23,7 @@ pub(super) fn compare(
 ) -> Result<ConceptReport> {
     let (trial, plain) = (&bench.trials[1], &bench.plain[1]);
     let score = trial.output_score(&chosen.handle, Push::Clamp(chosen.strength), &bench.place)?;
-    let steered = trial.sampled(&[hold(&chosen.handle, chosen.strength, &bench.place)])?;
+    let steered = trial.sampled(&hold(&chosen.handle, chosen.strength, &bench.place))?;
     let example = [plain.example[0].clone(), plain.example[1].clone(), steered.example[1].clone()];
     let (p_value, others) = rank(bench, chosen, score, extra(&steered, plain) <= STILL_TEXT)?;
     let mut ways = vec![did("feature", chosen.strength, score, (&steered, plain))];
@@ -84,7 +84,7 @@ fn controls(bench: &Bench<'_>, chosen: &Chosen) -> Result<Vec<Did>> {
         let strength = strength(bench, handle, place)?;
         let trial = &bench.trials[1];
         let score = trial.output_score(handle, Push::Clamp(strength), place)?;
-        let steered = trial.sampled(&[hold(handle, strength, place)])?;
+        let steered = trial.sampled(&hold(handle, strength, place))?;
         rows.push(did(method, strength, score, (&steered, &bench.plain[1])));
         Ok(())
     };
@@ -116,7 +116,7 @@ fn rank(bench: &Bench<'_>, chosen: &Chosen, score: f64, is_text: bool) -> Result
         // Whoever does less need not be asked for a text.
         if *other >= score {
             let held = hold(handle, chosen.strength, &bench.place);
-            if extra(&trial.sampled(&[held])?, &bench.plain[1]) > STILL_TEXT {
+            if extra(&trial.sampled(&held)?, &bench.plain[1]) > STILL_TEXT {
                 *other = 0.0;
             }
         }
@@ -135,7 +135,7 @@ pub(super) fn matrices(benches: &[Bench<'_>], held: &[Chosen]) -> Result<[Vec<Ve
         scores.push(benches.iter().map(score).collect::<Result<Vec<f64>>>()?);
         // All write after the same prompts: the texts of one are those of all.
         let Some(first) = benches.first() else { continue };
-        let held = [hold(&chosen.handle, chosen.strength, &first.place)];
+        let held = hold(&chosen.handle, chosen.strength, &first.place);
         let texts = first.trials[1].texts(&held)?;
         let written: usize = texts.iter().map(|text| words(text).count()).sum();
         let rate = |bench: &Bench<'_>| {
