@@ -10,11 +10,13 @@
 //! Each leaves at least one token, so that there is always something to draw.
 
 mod ban;
+mod changes;
 mod history;
 mod penalty;
 mod shape;
 
 pub use ban::Bans;
+pub use changes::{LogitChanger, LogitChanges};
 pub use history::History;
 
 use self::shape::{Kept, shape};

@@ -264,3 +264,73 @@ fn counts_help_to_write() {
     assert_eq!(together[2], third[0]);
     assert_ne!(together[1], together[2]);
 }
+
+/// Texts of different lengths that come and go while others are written.
+#[test]
+fn texts_join_and_leave_others_and_stay_the_same() {
+    let model = model();
+    for unit in VectorUnit::available() {
+        let texts: Vec<Vec<u32>> =
+            (0..9).map(|n| (0..7 + 3 * n).map(|i| (i * 7 + n) % 13).collect()).collect();
+        let first = Streams::new(&model, unit).unwrap();
+        let alone = |ids: &[u32]| {
+            let mut streams = first.another();
+            streams.read(ids);
+            streams.logits(0).to_vec()
+        };
+        let mut together = first.another();
+        together.leave_all();
+        // Of each row the text, and how much of it was read.
+        let mut rows: Vec<(usize, usize)> = Vec::new();
+        let mut waiting: Vec<usize> = (0..texts.len()).rev().collect();
+        while !waiting.is_empty() || !rows.is_empty() {
+            if rows.len() < 4
+                && let Some(text) = waiting.pop()
+            {
+                let mut beginning = first.another();
+                beginning.read(&texts[text][..2]);
+                together.join(&beginning.state());
+                rows.push((text, 2));
+            }
+            let ids: Vec<u32> = rows.iter().map(|&(text, at)| texts[text][at]).collect();
+            together.read(&ids);
+            for row in (0..rows.len()).rev() {
+                let (text, at) = &mut rows[row];
+                *at += 1;
+                assert_eq!(together.logits(row), alone(&texts[*text][..*at]), "{}", unit.name());
+            }
+            for row in (0..rows.len()).rev() {
+                let (text, at) = rows[row];
+                if at == texts[text].len() {
+                    let mut again = first.another();
+                    again.set_state(&together.state_of(row));
+                    again.read(&[1]);
+                    let ids = [&texts[text][..], &[1]].concat();
+                    assert_eq!(again.logits(0), alone(&ids));
+                    together.leave(row);
+                    rows.swap_remove(row);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_logits_after_each_token_are_those_of_reading_so_far() {
+    let model = model();
+    let unit = VectorUnit::detect();
+    let ids: Vec<u32> = (0..600).map(|i| i * 7 % 13).collect();
+    let mut streams = Streams::new(&model, unit).unwrap();
+    let mut after_each = Vec::new();
+    streams.read_each(&ids, |place, logits| {
+        assert_eq!(place, after_each.len());
+        after_each.push(logits.to_vec());
+    });
+    assert_eq!(after_each.len(), ids.len());
+    for length in [1, 2, 511, 512, 513, 600] {
+        let mut alone = streams.another();
+        alone.read(&ids[..length]);
+        assert_eq!(alone.logits(0), after_each[length - 1], "{length}");
+    }
+    assert_eq!(streams.logits(0), after_each[599]);
+}

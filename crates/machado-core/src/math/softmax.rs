@@ -184,6 +184,18 @@ pub fn softmax(unit: VectorUnit, row: &mut [f32]) -> f64 {
     log_sum
 }
 
+/// `ln Σ eˣ` of one row of logits without padding, as the losses have it: the logarithm of a token's
+/// probability is its logit less this. `padded_row` is memory to use.
+pub fn log_sum(unit: VectorUnit, logits: &[f32], padded_row: &mut Vec<f32>) -> f64 {
+    padded_row.clear();
+    padded_row.extend_from_slice(logits);
+    padded_row.resize(padded(logits.len()), f32::NEG_INFINITY);
+    dispatch!(unit.0, simd => {
+        let max = largest(simd, padded_row);
+        f64::from(max) + f64::from(exp_sum(simd, padded_row, max)).ln()
+    })
+}
+
 /// `weights = eˣ⁻ᵐᵃˣ` of each logit divided by `temperature`, with padding of 0: what the
 /// probabilities are proportional to. At a temperature too low for an `f32` only the likeliest ones
 /// have a weight.

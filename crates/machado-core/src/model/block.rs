@@ -55,6 +55,11 @@ impl Block {
         self.rows = rows;
     }
 
+    /// Rows of the last pass, `B`.
+    pub(super) fn rows_read(&self) -> usize {
+        self.shape.rows
+    }
+
     /// Which rows of a batch are computed here.
     pub(super) fn rows(&self) -> Range<usize> {
         self.rows.clone()
@@ -79,10 +84,10 @@ impl Block {
         }
     }
 
-    /// Takes over ids `[T, B]` of which only the last step's output is wanted.
-    pub(super) fn set_ids(&mut self, network: &Network, ids: &[u32], rows: usize) {
+    /// Takes over ids `[T, B]`; the logits of all steps are wanted, or only those of the last one.
+    pub(super) fn set_ids(&mut self, network: &Network, ids: &[u32], rows: usize, target: Target) {
         self.set_shape(network, BlockShape { time: ids.len() / rows, rows });
-        self.target = Target::Last;
+        self.target = target;
         self.ids.extend_from_slice(ids);
     }
 
