@@ -7,6 +7,8 @@ mod parsers;
 mod resuming;
 mod sae;
 mod seeing;
+#[cfg(feature = "serve")]
+mod serving;
 mod steering;
 mod training;
 mod writing;
@@ -30,6 +32,8 @@ pub use self::sae::{
 pub use self::seeing::{
     BenchArgs, BenchLayer, DecodeArgs, EvaluateArgs, InfoArgs, PartArg, PlotArgs, PredictArgs,
 };
+#[cfg(feature = "serve")]
+pub use self::serving::{LogArg, NamedModel, ServeArgs};
 pub use self::steering::{ReachArg, SaeSteerArgs, SteerArgs, Steered};
 pub use self::training::{Length, ProgressStyle, Settings, TrainArgs};
 pub use self::writing::{GenerateArgs, SamplerArgs, WriteArgs};
@@ -42,7 +46,8 @@ pub use self::writing::{GenerateArgs, SamplerArgs, WriteArgs};
     after_help = "Start here:\n  machado train                        train on the sample text inside the program\n  \
                   machado train book.txt               train on your own text\n  \
                   machado generate \"A menina estava \"  write with the model inside the program\n  \
-                  machado write \"A menina estava \"     write together with it, token by token\n\n\
+                  machado write \"A menina estava \"     write together with it, token by token\n  \
+                  machado serve                        a page, and an API for other programs\n\n\
                   Commands that use a model take --model FILE; without it they use the model inside the program."
 )]
 pub struct Cli {
@@ -103,6 +108,9 @@ pub enum Command {
     /// alone (two operations for each multiply-add, three passes for a step of training) with the
     /// multiply-adds that the machine does when it does nothing else.
     Bench(Box<BenchArgs>),
+    /// Serve models to programs that speak OpenAI's completions API, and a page to play with them
+    #[cfg(feature = "serve")]
+    Serve(Box<ServeArgs>),
     /// Print completions for a shell
     Completions(CompletionsArgs),
 }

@@ -11,6 +11,8 @@ mod info;
 mod plot;
 mod predict;
 mod sae;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
 mod write;
 
@@ -35,6 +37,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Sae(command) => sae::run(&command),
         Command::Experiment(command) => experiment::run(&command),
         Command::Bench(args) => bench::run(&args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

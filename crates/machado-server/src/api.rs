@@ -1,0 +1,47 @@
+//! The routes, one file each.
+
+pub mod completions;
+mod health;
+mod models;
+mod probs;
+mod score;
+mod tokenize;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// All routes of the API.
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/completions", post(completions::completions))
+        .route("/completions", post(completions::completions))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{id}", get(models::one))
+        .route("/v1/probs", post(probs::probs))
+        .route("/v1/score", post(score::score))
+        .route("/tokenize", post(tokenize::tokenize))
+        .route("/detokenize", post(tokenize::detokenize))
+        .route("/tokenizer_info", get(tokenize::info))
+        .route("/health", get(health::health))
+        .route("/v1/health", get(health::health))
+        .route("/metrics", get(health::metrics))
+        .route("/props", get(models::props))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+async fn unknown_route(uri: axum::http::Uri) -> ApiError {
+    let message = format!("there is nothing at {}; the routes are in /openapi.json", uri.path());
+    ApiError::not_found("unknown_route", message)
+}
+
+async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+    let message = format!("{} does not take {method}", uri.path());
+    ApiError::refused(StatusCode::METHOD_NOT_ALLOWED, message)
+}

@@ -1,0 +1,392 @@
+//! From a request to jobs: every field checked once.
+
+use std::sync::Arc;
+
+use machado_core::generate::{Ending, GrowingText, Writer};
+use machado_core::rng::{Purpose, Rng};
+use machado_core::sample::{Bans, LogitChanger, LogitChanges, REPETITION_WINDOW, Sampler};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::answer::{Extra, Skipped};
+use super::request::{CompletionRequest, OneOrMany, PromptField, Prompts};
+use crate::app::{App, now, random};
+use crate::config::Limits;
+use crate::engine::{Choice, Event, Job, LaneKey, Pace, PromptScores, Wanted};
+use crate::error::{ApiError, ApiResult};
+use crate::served::ServedModel;
+use crate::steer;
+use crate::tokens::Encoded;
+
+/// Tokens of a text where the request does not say it.
+const MAX_TOKENS: usize = 16;
+
+/// The highest temperature, OpenAI's.
+const HOTTEST: f64 = 2.0;
+
+/// Likeliest tokens that can be asked for, at most.
+const MOST_TOP: usize = 1000;
+
+/// Likeliest tokens in a whole answer, at most: 2²⁰, which is some hundred megabytes.
+const MOST_TOP_IN_ALL: usize = 1 << 20;
+
+/// Stop strings, and bytes of one.
+const MOST_STOPS: usize = 32;
+const LONGEST_STOP: usize = 1000;
+
+/// What was asked for, checked.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The name of the answer.
+    pub name: String,
+    pub created: u64,
+    pub model: Arc<ServedModel>,
+    pub prompts: Vec<Encoded>,
+    /// Texts of a prompt that are returned, and that are written.
+    pub n: usize,
+    pub best_of: usize,
+    pub echo: bool,
+    pub logprobs: Option<usize>,
+    pub token_ids: bool,
+    pub include_usage: bool,
+    /// Whether texts have no tokens.
+    pub writes_nothing: bool,
+    /// Of each job its prompt and the texts that it writes.
+    pub jobs: Vec<(usize, std::ops::Range<usize>)>,
+}
+
+impl Plan {
+    /// Checks a request; returns what is to be done beside it.
+    pub fn new(
+        app: &App,
+        request: CompletionRequest,
+    ) -> ApiResult<(Self, Vec<Job>, mpsc::Receiver<Event>)> {
+        let model = app.model(request.model.as_deref())?.clone();
+        let limits = &app.config.limits;
+        if request.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
+            let message = "suffix is not supported: these models only write on";
+            return Err(ApiError::of("suffix", message));
+        }
+        let streams = request.stream == Some(true);
+        let n = within("n", request.n.unwrap_or(1), 1, limits.choices)?;
+        let best_of = within("best_of", request.best_of.unwrap_or(n), n, limits.choices)?;
+        if streams && best_of > n {
+            let message = "best_of cannot be streamed, since the best is known at the end only";
+            return Err(ApiError::of("best_of", message));
+        }
+        let max_tokens = request.max_tokens.unwrap_or(MAX_TOKENS);
+        let max_tokens = within("max_tokens", max_tokens, 0, limits.max_tokens)?;
+        let logprobs = request.logprobs;
+        let top = within("logprobs", logprobs.unwrap_or(0), 0, MOST_TOP)?;
+        let prompts = encode(&model, limits, request.prompt.as_ref())?;
+        let written = check_total(limits, prompts.len(), best_of, max_tokens)?;
+        let echo = request.echo == Some(true);
+        let read: usize = prompts.iter().map(|prompt| prompt.ids.len()).sum();
+        let shown = written + if echo { read * best_of } else { 0 };
+        if top.saturating_mul(shown) > MOST_TOP_IN_ALL {
+            let message = format!(
+                "{top} for each of {shown} tokens are more than the {MOST_TOP_IN_ALL} that one answer may \
+                 have; ask for fewer"
+            );
+            return Err(ApiError::of("logprobs", message));
+        }
+
+        let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
+        let seed = request.seed.map_or_else(random, i64::cast_unsigned);
+        let writing = Writing {
+            sampler: sampler(&model, &request)?,
+            changes: changes(&model, &request)?,
+            ending: Arc::new(Ending { tokens: max_tokens, stop: stops(request.stop)? }),
+            seed,
+        };
+        // The likeliest text is found by the probabilities.
+        let wanted = (logprobs.is_some() || best_of > n).then_some(Wanted { top, details: false });
+        let mut plan = Self {
+            name: app.name("cmpl"),
+            created: now(),
+            model,
+            prompts,
+            n,
+            best_of,
+            echo,
+            logprobs,
+            token_ids: request.return_token_ids == Some(true),
+            include_usage: request
+                .stream_options
+                .is_some_and(|options| options.include_usage == Some(true)),
+            writes_nothing: max_tokens == 0,
+            jobs: Vec::new(),
+        };
+        let pace = if streams { Pace::STREAM } else { Pace::WHOLE };
+        let room = 16 + plan.choices();
+        let (events, receiver) = mpsc::channel(room);
+        let jobs = plan.to_jobs(app, &lane, &writing, wanted, pace, &events)?;
+        Ok((plan, jobs, receiver))
+    }
+
+    /// Texts that are written.
+    pub fn choices(&self) -> usize {
+        self.prompts.len() * self.best_of
+    }
+
+    /// Whether the tokens of prompts are scored.
+    pub fn scores_prompts(&self) -> bool {
+        self.echo && self.logprobs.is_some()
+    }
+
+    /// Tokens of all prompts.
+    pub fn prompt_tokens(&self) -> usize {
+        self.prompts.iter().map(|prompt| prompt.ids.len()).sum()
+    }
+
+    /// What was left out of the prompts.
+    pub fn extra(&self) -> Option<Extra> {
+        let mut skipped: Vec<Skipped> = Vec::new();
+        for one in self.prompts.iter().flat_map(|prompt| &prompt.skipped) {
+            match skipped.iter_mut().find(|other| other.character == one.character) {
+                Some(other) => other.count += one.count,
+                None => skipped.push(one.clone()),
+            }
+        }
+        (!skipped.is_empty()).then_some(Extra { skipped })
+    }
+
+    fn to_jobs(
+        &mut self,
+        app: &App,
+        lane: &LaneKey,
+        writing: &Writing,
+        wanted: Option<Wanted>,
+        pace: Pace,
+        events: &mpsc::Sender<Event>,
+    ) -> ApiResult<Vec<Job>> {
+        let mut jobs = Vec::new();
+        for (number, prompt) in self.prompts.iter().enumerate() {
+            let ids: Arc<[u32]> = self.model.model.tokenizer.begin(&prompt.ids).into();
+            // What stands for an empty prompt is not shown.
+            let scores = self.scores_prompts() && !prompt.ids.is_empty();
+            let prompt_scores = match wanted {
+                Some(wanted) if scores => PromptScores::Each(wanted),
+                _ => PromptScores::None,
+            };
+            if self.writes_nothing && prompt_scores == PromptScores::None {
+                continue;
+            }
+            for first in (0..self.best_of).step_by(app.engine.most_choices()) {
+                let last = self.best_of.min(first + app.engine.most_choices());
+                let choice = |place: usize| {
+                    Ok(Choice {
+                        number: number * self.best_of + place,
+                        writer: writing.writer(&self.model, &ids, place as u64)?,
+                        space_is_there: prompt.space_waits,
+                    })
+                };
+                let choices = if self.writes_nothing { first..first } else { first..last };
+                jobs.push(Job {
+                    number: self.jobs.len(),
+                    lane: lane.clone(),
+                    prompt: ids.clone(),
+                    prompt_scores,
+                    choices: choices.map(choice).collect::<ApiResult<_>>()?,
+                    wanted,
+                    pace,
+                    events: events.clone(),
+                });
+                let base = number * self.best_of;
+                self.jobs.push((number, base + first..base + last));
+            }
+        }
+        Ok(jobs)
+    }
+}
+
+/// How texts are written.
+struct Writing {
+    sampler: Sampler,
+    changes: LogitChanges,
+    ending: Arc<Ending>,
+    seed: u64,
+}
+
+impl Writing {
+    /// Who writes one text: the one that `machado generate` writes with the same seed.
+    fn writer(&self, model: &ServedModel, prompt: &[u32], number: u64) -> ApiResult<Writer> {
+        let rng = Rng::new(self.seed, Purpose::Generate, number);
+        let text = GrowingText::new(self.ending.clone());
+        let writer = Writer::new(self.sampler.clone(), model.unit, prompt, rng, text)?;
+        Ok(writer.with_changes(LogitChanger::new(self.changes.clone())))
+    }
+}
+
+fn within(param: &str, value: usize, least: usize, most: usize) -> ApiResult<usize> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    let message = format!("{param} must be from {least} to {most}, not {value}");
+    Err(ApiError::of(param, message))
+}
+
+fn encode(
+    model: &ServedModel,
+    limits: &Limits,
+    prompts: Option<&Prompts>,
+) -> ApiResult<Vec<Encoded>> {
+    let empty = [PromptField::Text(String::new())];
+    let prompts = match prompts {
+        None => &empty[..],
+        Some(Prompts::One(prompt)) => std::slice::from_ref(prompt),
+        Some(Prompts::Many(prompts)) => prompts,
+    };
+    let encode = |prompt| {
+        let encoded = model.encode_prompt(prompt, "prompt")?;
+        if encoded.ids.len() > limits.prompt_tokens {
+            let message = format!(
+                "a prompt may have {} tokens, but one has {}",
+                limits.prompt_tokens,
+                encoded.ids.len()
+            );
+            return Err(ApiError::of("prompt", message));
+        }
+        Ok(encoded)
+    };
+    prompts.iter().map(encode).collect()
+}
+
+/// Tokens that may be written in all.
+fn check_total(
+    limits: &Limits,
+    prompts: usize,
+    best_of: usize,
+    max_tokens: usize,
+) -> ApiResult<usize> {
+    let total = prompts.saturating_mul(best_of).saturating_mul(max_tokens.max(1));
+    if total <= limits.total_tokens {
+        return Ok(if max_tokens == 0 { 0 } else { total });
+    }
+    let message = format!(
+        "{prompts} prompts × {best_of} texts × {max_tokens} tokens are {total}, more than the {} that a \
+         request may ask for; ask for less at a time",
+        limits.total_tokens
+    );
+    Err(ApiError::of("max_tokens", message))
+}
+
+fn sampler(model: &ServedModel, request: &CompletionRequest) -> ApiResult<Sampler> {
+    let temperature = request.temperature.unwrap_or(1.0);
+    if !(0.0..=HOTTEST).contains(&temperature) {
+        let message = format!("temperature must be from 0 to {HOTTEST}, not {temperature}");
+        return Err(ApiError::of("temperature", message));
+    }
+    let size = model.model.tokenizer.vocabulary_size();
+    let sampler = Sampler {
+        temperature,
+        // Of OpenAI, where 0 leaves only the likeliest.
+        top_p: share("top_p", request.top_p)?
+            .map(|p| p.max(f64::MIN_POSITIVE))
+            .filter(|&p| p < 1.0),
+        top_k: request.top_k.filter(|&k| k > 0).map(|k| usize::try_from(k).unwrap_or(size)),
+        min_p: share("min_p", request.min_p)?.filter(|&p| p > 0.0),
+        typical_p: share("typical_p", request.typical_p)?.filter(|&p| p > 0.0 && p < 1.0),
+        repetition_penalty: request.repeat_penalty.filter(|&penalty| penalty != 1.0),
+        repetition_window: request.repeat_last_n.unwrap_or(REPETITION_WINDOW),
+        bans: bans(model, request)?,
+    };
+    sampler.check().map_err(|error| {
+        // In the words of this API.
+        let error = error.to_string();
+        let (flag, rest) = error.split_once(' ').unwrap_or((&error, ""));
+        let param = match flag {
+            "--repetition-penalty" => "repeat_penalty",
+            "--repetition-window" => "repeat_last_n",
+            other => other.trim_start_matches("--"),
+        };
+        ApiError::of(param, format!("{param} {rest}"))
+    })?;
+    Ok(sampler)
+}
+
+fn share(param: &str, value: Option<f64>) -> ApiResult<Option<f64>> {
+    match value {
+        Some(value) if !(0.0..=1.0).contains(&value) => {
+            Err(ApiError::of(param, format!("{param} must be from 0 to 1, not {value}")))
+        }
+        value => Ok(value),
+    }
+}
+
+/// The tokens of `logit_bias` that are banned.
+fn bans(model: &ServedModel, request: &CompletionRequest) -> ApiResult<Bans> {
+    let mut banned = Vec::new();
+    for (key, value) in request.logit_bias.iter().flatten() {
+        if value == &Value::Bool(false) {
+            banned.push(vec![biased(model, key)?]);
+        }
+    }
+    if banned.is_empty() {
+        return Ok(Bans::default());
+    }
+    Bans::new(&model.model.tokenizer, banned)
+        .map_err(|error| ApiError::from(error).with_param("logit_bias"))
+}
+
+fn changes(model: &ServedModel, request: &CompletionRequest) -> ApiResult<LogitChanges> {
+    let mut bias: Vec<(u32, f32)> = Vec::new();
+    for (key, value) in request.logit_bias.iter().flatten() {
+        if value == &Value::Bool(false) {
+            continue;
+        }
+        let id = biased(model, key)?;
+        let Some(value) = value.as_f64() else {
+            let message = format!(
+                "expected a number from -100 to 100, or false to ban the token, not {value} for \"{key}\""
+            );
+            return Err(ApiError::of("logit_bias", message));
+        };
+        match bias.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, sum)) => *sum += value as f32,
+            None => bias.push((id, value as f32)),
+        }
+    }
+    let changes = LogitChanges {
+        bias,
+        presence_penalty: request.presence_penalty.unwrap_or(0.0),
+        frequency_penalty: request.frequency_penalty.unwrap_or(0.0),
+    };
+    changes.check(model.model.tokenizer.vocabulary_size())?;
+    Ok(changes)
+}
+
+/// The token that a key of `logit_bias` names, by its id or its text.
+fn biased(model: &ServedModel, key: &str) -> ApiResult<u32> {
+    if let Ok(id) = key.parse::<u32>() {
+        model.check_ids(&[id], "logit_bias")?;
+        return Ok(id);
+    }
+    let encoded = model.encode(key)?;
+    match encoded.ids[..] {
+        [id] if encoded.skipped.is_empty() => Ok(id),
+        _ => {
+            let message = format!("\"{key}\" is neither the id nor the text of one token");
+            Err(ApiError::of("logit_bias", message))
+        }
+    }
+}
+
+fn stops(stop: Option<OneOrMany>) -> ApiResult<Vec<String>> {
+    let mut stops = match stop {
+        None => Vec::new(),
+        Some(OneOrMany::One(stop)) => vec![stop],
+        Some(OneOrMany::Many(stops)) => stops,
+    };
+    stops.retain(|stop| !stop.is_empty());
+    if stops.len() > MOST_STOPS {
+        let message = format!("at most {MOST_STOPS} stop strings, not {}", stops.len());
+        return Err(ApiError::of("stop", message));
+    }
+    if let Some(stop) = stops.iter().find(|stop| stop.len() > LONGEST_STOP) {
+        let message =
+            format!("a stop string may have {LONGEST_STOP} bytes, but one has {}", stop.len());
+        return Err(ApiError::of("stop", message));
+    }
+    Ok(stops)
+}

@@ -1,0 +1,96 @@
+//! What all requests share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use crate::config::ServerConfig;
+use crate::engine::{Engine, Job, Refused};
+use crate::error::{ApiError, ApiResult};
+use crate::metrics::Metrics;
+use crate::served::ServedModel;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct App {
+    /// The models, at least one.
+    pub models: Vec<Arc<ServedModel>>,
+    /// What computes.
+    pub engine: Engine,
+    /// How it is served.
+    pub config: ServerConfig,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the server is told to stop.
+    pub stopping: watch::Sender<bool>,
+    /// A number that another server hardly has, for the names of answers.
+    nonce: u64,
+    count: AtomicU64,
+}
+
+impl App {
+    /// Serves these models.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn new(models: Vec<ServedModel>, engine: Engine, config: ServerConfig) -> Self {
+        assert!(!models.is_empty(), "a model to serve");
+        let metrics = Metrics::new(&engine);
+        let (stopping, _) = watch::channel(false);
+        let models = models.into_iter().map(Arc::new).collect();
+        let (nonce, count) = (random(), AtomicU64::new(0));
+        Self { models, engine, config, metrics, stopping, nonce, count }
+    }
+
+    /// The model that a request names. Where only one is served, any name will do: many clients have
+    /// one of OpenAI's built in.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub fn model(&self, name: Option<&str>) -> ApiResult<&Arc<ServedModel>> {
+        let first = &self.models[0];
+        let Some(name) = name else { return Ok(first) };
+        let named = self.models.iter().find(|model| model.id == name);
+        let only = (self.models.len() == 1 && !self.config.strict_model).then_some(first);
+        named.or(only).ok_or_else(|| {
+            let known: Vec<&str> = self.models.iter().map(|model| &model.id[..]).collect();
+            let message =
+                format!("there is no model \"{name}\" here; there is: {}", known.join(", "));
+            ApiError::not_found("model_not_found", message).with_param("model")
+        })
+    }
+
+    /// Gives jobs to the engine.
+    ///
+    /// # Errors
+    /// If it has too many already, or stops.
+    pub fn submit(&self, jobs: Vec<Job>) -> ApiResult<()> {
+        self.engine.submit(jobs).map_err(|refused| match refused {
+            Refused::Full => ApiError::unavailable(
+                "queue_full",
+                1,
+                "too many requests wait already; try again in a second",
+            ),
+            Refused::Stopping => ApiError::shutting_down(),
+        })
+    }
+
+    /// A name that no other answer has.
+    pub fn name(&self, kind: &str) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        format!("{kind}-{:016x}{count:08x}", self.nonce)
+    }
+}
+
+/// A random number.
+pub fn random() -> u64 {
+    use std::hash::BuildHasher;
+    std::hash::RandomState::new().hash_one(0)
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}

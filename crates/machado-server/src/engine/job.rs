@@ -1,0 +1,104 @@
+//! What the engine is to do: read one prompt, and write some texts after it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use machado_core::generate::Writer;
+use machado_core::model::Intervention;
+use tokio::sync::mpsc::Sender;
+
+use super::event::Event;
+use crate::served::ServedModel;
+
+/// One prompt and the texts after it. All of it is done by one thread.
+#[derive(Debug)]
+pub struct Job {
+    /// Its number within the request.
+    pub number: usize,
+    /// With whom it can be read and written.
+    pub lane: LaneKey,
+    /// The prompt, with the token that stands for an empty one.
+    pub prompt: Arc<[u32]>,
+    /// What is wanted of the prompt.
+    pub prompt_scores: PromptScores,
+    /// The texts.
+    pub choices: Vec<Choice>,
+    /// What is wanted of each token that is written.
+    pub wanted: Option<Wanted>,
+    /// How often news are sent.
+    pub pace: Pace,
+    /// Who wants to hear of it.
+    pub events: Sender<Event>,
+}
+
+/// A text to be written.
+#[derive(Debug)]
+pub struct Choice {
+    /// Its number within the request.
+    pub number: usize,
+    /// What draws its tokens.
+    pub writer: Writer,
+    /// Whether the prompt ended with a space that was not read, since it belongs to the next word: then
+    /// one that the text begins with is there already.
+    pub space_is_there: bool,
+}
+
+/// What is wanted of a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromptScores {
+    /// Nothing.
+    None,
+    /// How likely each token was.
+    Each(Wanted),
+    /// The logits of what comes next.
+    Next,
+}
+
+/// What is wanted of a token, beside the logarithm of its probability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// So many of the likeliest tokens.
+    pub top: usize,
+    /// Its rank, and the entropy.
+    pub details: bool,
+}
+
+/// When news of a text are sent: the first token at once, and then what came meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// After so many tokens,
+    pub tokens: usize,
+    /// or so much time.
+    pub time: Duration,
+}
+
+impl Pace {
+    /// For somebody who reads along. Nobody sees a millisecond, and sending is what costs.
+    pub const STREAM: Self = Self { tokens: 16, time: Duration::from_millis(1) };
+    /// For somebody who waits for the end.
+    pub const WHOLE: Self = Self { tokens: 128, time: Duration::from_millis(100) };
+}
+
+/// What is read and written side by side: the same model with the same changes inside.
+#[derive(Clone, Debug)]
+pub struct LaneKey {
+    /// The model.
+    pub model: Arc<ServedModel>,
+    /// The changes, in a form that tells them apart; empty without changes.
+    pub changes: Arc<str>,
+    /// The changes.
+    pub interventions: Arc<[Intervention]>,
+}
+
+impl PartialEq for LaneKey {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.model, &other.model) && self.changes == other.changes
+    }
+}
+
+impl Job {
+    /// Places that it takes: one for each text, and one while only a prompt is read.
+    pub(super) fn places(&self) -> usize {
+        self.choices.len().max(1)
+    }
+}

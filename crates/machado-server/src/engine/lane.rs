@@ -1,0 +1,319 @@
+//! Texts that are read and written side by side by one thread: the same model, changed in the same
+//! way.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use machado_core::model::{StreamState, Streams};
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::event::{Event, TokenScore};
+use super::job::{Choice, Job, LaneKey, PromptScores};
+use super::row::{Common, Row, Scorer, Sent};
+use super::waiting::Places;
+
+/// Tokens of a prompt read between two tokens of the texts that are written.
+const PIECE: usize = 256;
+
+/// How long a text waits for a reader that takes nothing.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// A lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    key: LaneKey,
+    reader: Streams,
+    /// Prompts that are read, a piece of each in turn.
+    readings: VecDeque<Reading>,
+    writing: Streams,
+    /// The texts that are written, in the order of the rows of `writing`.
+    rows: Vec<Row>,
+    /// Texts that join them at the next step.
+    joining: Vec<Outside>,
+    /// Texts that wait for their readers.
+    aside: Vec<Outside>,
+    scorer: Scorer,
+    ids: Vec<u32>,
+}
+
+/// A prompt that is read.
+#[derive(Debug)]
+struct Reading {
+    number: usize,
+    prompt: Arc<[u32]>,
+    /// Tokens read.
+    read: usize,
+    state: StreamState,
+    /// The logits after these.
+    logits: Vec<f32>,
+    scores: PromptScores,
+    /// Scores that were not sent yet.
+    unsent: Vec<TokenScore>,
+    since: Instant,
+    choices: Vec<Choice>,
+    common: Arc<Common>,
+    places: Places,
+}
+
+/// A text that is no row now, and what it takes to become one.
+#[derive(Debug)]
+struct Outside {
+    row: Row,
+    state: StreamState,
+    logits: Vec<f32>,
+}
+
+/// What becomes of a text after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The model reads this token.
+    Read(u32),
+    /// It waits for its reader.
+    Aside,
+    /// It is done.
+    Leave,
+}
+
+impl Lane {
+    pub fn new(key: LaneKey) -> Self {
+        let mut reader = key.model.streams();
+        let fits = reader.intervene(&key.interventions, &key.model.model);
+        fits.expect("interventions that were checked when they were made");
+        let mut writing = reader.another();
+        writing.leave_all();
+        let scorer = Scorer::new(key.model.unit);
+        Self {
+            key,
+            reader,
+            readings: VecDeque::new(),
+            writing,
+            rows: Vec::new(),
+            joining: Vec::new(),
+            aside: Vec::new(),
+            scorer,
+            ids: Vec::new(),
+        }
+    }
+
+    pub fn key(&self) -> &LaneKey {
+        &self.key
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.readings.is_empty()
+            && self.rows.is_empty()
+            && self.joining.is_empty()
+            && self.aside.is_empty()
+    }
+
+    /// Whether there is nothing to do but to wait for readers.
+    pub fn only_waits(&self) -> bool {
+        let waits = |reading: &Reading| !reading.unsent.is_empty();
+        self.rows.is_empty() && self.joining.is_empty() && self.readings.iter().all(waits)
+    }
+
+    pub fn add(&mut self, job: Job, places: Places) {
+        self.reader.clear();
+        let common = Common { wanted: job.wanted, pace: job.pace, events: job.events };
+        self.readings.push_back(Reading {
+            number: job.number,
+            prompt: job.prompt,
+            read: 0,
+            state: self.reader.state(),
+            logits: Vec::new(),
+            scores: job.prompt_scores,
+            unsent: Vec::new(),
+            since: Instant::now(),
+            choices: job.choices,
+            common: Arc::new(common),
+            places,
+        });
+    }
+
+    /// Reads a piece of a prompt, and one token of each text. Returns how many tokens of prompts were
+    /// read and how many were written.
+    pub fn step(&mut self, now: Instant) -> [usize; 2] {
+        self.call_back(now);
+        let read = self.read(now);
+        [read, self.write(now)]
+    }
+
+    /// Reads a piece of the prompt whose turn it is.
+    fn read(&mut self, now: Instant) -> usize {
+        let Some(mut reading) = self.readings.pop_front() else { return 0 };
+        match reading.send(now) {
+            Sent::Gone => return 0,
+            Sent::Full => {
+                self.readings.push_back(reading);
+                return 0;
+            }
+            Sent::Yes => {}
+        }
+        let piece = reading.read..reading.prompt.len().min(reading.read + PIECE);
+        let tokens = piece.len();
+        let ids = &reading.prompt[piece.clone()];
+        self.reader.set_state(&reading.state);
+        if let PromptScores::Each(wanted) = reading.scores {
+            let before = (reading.read > 0).then_some(&reading.logits[..]);
+            reading.unsent.push(self.scorer.score(before, ids[0], wanted));
+            let (scorer, unsent) = (&mut self.scorer, &mut reading.unsent);
+            self.reader.read_each(ids, |place, logits| {
+                if let Some(&id) = ids.get(place + 1) {
+                    unsent.push(scorer.score(Some(logits), id, wanted));
+                }
+            });
+        } else {
+            self.reader.read(ids);
+        }
+        reading.read = piece.end;
+        reading.state = self.reader.state();
+        reading.logits.clear();
+        reading.logits.extend_from_slice(self.reader.logits(0));
+        self.readings.push_back(reading);
+        self.finish_readings(now);
+        tokens
+    }
+
+    /// Begins the texts of prompts that are read.
+    fn finish_readings(&mut self, now: Instant) {
+        let mut place = 0;
+        while let Some(reading) = self.readings.get_mut(place) {
+            if reading.read < reading.prompt.len() {
+                place += 1;
+                continue;
+            }
+            match reading.send(now) {
+                Sent::Full => place += 1,
+                Sent::Gone => drop(self.readings.remove(place)),
+                Sent::Yes => {
+                    let reading = self.readings.remove(place).expect("the one that was sent");
+                    self.begin(reading, now);
+                }
+            }
+        }
+    }
+
+    /// Begins the texts of a prompt.
+    fn begin(&mut self, mut reading: Reading, now: Instant) {
+        for choice in reading.choices {
+            let place = reading.places.split_one();
+            let row = Row::new(reading.common.clone(), choice, place, now);
+            let (state, logits) = (reading.state.clone(), reading.logits.clone());
+            self.joining.push(Outside { row, state, logits });
+        }
+    }
+
+    /// Writes one token of each text.
+    fn write(&mut self, now: Instant) -> usize {
+        if self.rows.is_empty() && self.joining.is_empty() {
+            return 0;
+        }
+        let tokenizer = &self.key.model.model.tokenizer;
+        let mut written = 0;
+        let mut write = |row: &mut Row, logits: &[f32]| {
+            if row.is_ahead() && row.send(now) == Sent::Full {
+                return Next::Aside;
+            }
+            let id = row.write(logits, tokenizer, &mut self.scorer);
+            written += 1;
+            match row.send_if_due(now) {
+                Sent::Gone => Next::Leave,
+                Sent::Yes if row.is_finished() => Next::Leave,
+                Sent::Full if row.is_finished() => Next::Aside,
+                Sent::Yes | Sent::Full => Next::Read(id),
+            }
+        };
+        let of_rows: Vec<Next> = (self.rows.iter_mut().enumerate())
+            .map(|(number, row)| write(row, self.writing.logits(number)))
+            .collect();
+        let mut joining = std::mem::take(&mut self.joining);
+        let of_joining: Vec<Next> =
+            joining.iter_mut().map(|outside| write(&mut outside.row, &outside.logits)).collect();
+
+        let takes_a_seat = |next: &Next| *next == Next::Aside;
+        let mut asides: Vec<Option<(StreamState, Vec<f32>)>> = (of_rows.iter().enumerate())
+            .map(|(number, next)| {
+                takes_a_seat(next)
+                    .then(|| (self.writing.state_of(number), self.writing.logits(number).to_vec()))
+            })
+            .collect();
+        self.ids.clear();
+        self.ids.resize(of_rows.len(), 0);
+        // From the last one on, so that whoever takes the place of one that leaves is done already.
+        for (number, next) in of_rows.into_iter().enumerate().rev() {
+            if let Next::Read(id) = next {
+                self.ids[number] = id;
+                continue;
+            }
+            let row = self.rows.swap_remove(number);
+            self.ids.swap_remove(number);
+            self.writing.leave(number);
+            if let Some((state, logits)) = asides[number].take() {
+                self.aside.push(Outside { row, state, logits });
+            }
+        }
+        for (outside, next) in joining.into_iter().zip(of_joining) {
+            match next {
+                Next::Read(id) => {
+                    self.writing.join(&outside.state);
+                    self.rows.push(outside.row);
+                    self.ids.push(id);
+                }
+                Next::Aside => self.aside.push(outside),
+                Next::Leave => {}
+            }
+        }
+        if !self.ids.is_empty() {
+            self.writing.read(&self.ids);
+        }
+        written
+    }
+
+    /// Lets texts go on whose readers have room again.
+    fn call_back(&mut self, now: Instant) {
+        for place in (0..self.aside.len()).rev() {
+            let row = &mut self.aside[place].row;
+            let sent = row.send(now);
+            if sent == Sent::Full && now.saturating_duration_since(row.sent_at()) < LONGEST_WAIT {
+                continue;
+            }
+            let outside = self.aside.swap_remove(place);
+            if sent == Sent::Yes && !outside.row.is_finished() {
+                self.joining.push(outside);
+            }
+        }
+    }
+}
+
+impl Reading {
+    /// Sends what was found out of the prompt.
+    fn send(&mut self, now: Instant) -> Sent {
+        let job = self.number;
+        let events = &self.common.events;
+        if events.is_closed() {
+            return Sent::Gone;
+        }
+        let event = if !self.unsent.is_empty() {
+            Event::Scored { job, tokens: std::mem::take(&mut self.unsent) }
+        } else if self.scores == PromptScores::Next && self.read == self.prompt.len() {
+            Event::Next { logits: self.logits.clone() }
+        } else {
+            return Sent::Yes;
+        };
+        match events.try_send(event) {
+            Ok(()) => {
+                self.since = now;
+                Sent::Yes
+            }
+            Err(TrySendError::Closed(_)) => Sent::Gone,
+            Err(TrySendError::Full(event)) => {
+                if let Event::Scored { tokens, .. } = event {
+                    self.unsent = tokens;
+                }
+                let waits = now.saturating_duration_since(self.since);
+                if waits < LONGEST_WAIT { Sent::Full } else { Sent::Gone }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! A thread of the engine.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::lane::Lane;
+use super::waiting::{Taken, Wait, Waiting};
+
+/// How often texts are looked after that wait for a slow reader, when there is nothing else to do.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// Works until the engine stops.
+pub(super) fn work(waiting: &Arc<Waiting>) {
+    let mut lanes: Vec<Lane> = Vec::new();
+    loop {
+        // Between two tokens one job at most, so that those who write are not kept waiting.
+        let wait = if lanes.is_empty() {
+            Wait::ForEver
+        } else if lanes.iter().all(Lane::only_waits) {
+            Wait::Until(PATIENCE)
+        } else {
+            Wait::No
+        };
+        match waiting.take(wait) {
+            Taken::Stop => return,
+            Taken::Nothing => {}
+            Taken::Job(job, places) => {
+                let lane = lanes.iter().position(|lane| lane.key() == &job.lane);
+                let lane = lane.unwrap_or_else(|| {
+                    lanes.push(Lane::new(job.lane.clone()));
+                    lanes.len() - 1
+                });
+                lanes[lane].add(*job, places);
+            }
+        }
+        let now = Instant::now();
+        for lane in &mut lanes {
+            waiting.count(lane.step(now));
+        }
+        lanes.retain(|lane| !lane.is_empty());
+    }
+}
