@@ -223,7 +223,7 @@ fn free_again(address: SocketAddr) -> Result<()> {
             return Ok(());
         }
         if Instant::now() > deadline {
-            bail!("{left} requests are still counted as running or waiting after {QUIET:?}");
+            bail!("{left} texts are still counted as being written or waiting after {QUIET:?}");
         }
         std::thread::sleep(Duration::from_millis(200));
     }

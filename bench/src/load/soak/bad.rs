@@ -62,7 +62,9 @@ fn wrong_type(visitor: &mut Visitor) -> Outcome {
     let outcome =
         status(&answer, &[400]).map_err(|problem| format!("{name} {value}: {problem}"))?;
     let param = answer.json().map_err(|problem| format!("{problem:#}"))?["error"]["param"].clone();
-    if outcome == "400" && param != *name {
+    // Or a place in it, such as stop[0].
+    let field = param.as_str().and_then(|param| param.split('[').next());
+    if outcome == "400" && field != Some(*name) {
         return Err(format!("{name} {value}: the param is {param}"));
     }
     Ok(outcome)

@@ -69,7 +69,7 @@ impl Visitor {
     }
 }
 
-/// Requests that the server says it is at, or that wait.
+/// Texts that the server says it writes, or that wait.
 ///
 /// # Errors
 ///
@@ -83,6 +83,6 @@ pub(crate) fn at_work(address: SocketAddr) -> Result<f64> {
             lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>())
     };
-    let inflight = figure("machado_inflight").context("no machado_inflight in /metrics")?;
-    Ok(inflight + figure("machado_queue_depth").context("no machado_queue_depth in /metrics")?)
+    let active = figure("machado_active_texts").context("no machado_active_texts in /metrics")?;
+    Ok(active + figure("machado_queue_depth").context("no machado_queue_depth in /metrics")?)
 }
