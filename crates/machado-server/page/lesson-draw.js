@@ -5,7 +5,6 @@ import { $, h, setStyles, svg } from "./dom.js";
 import { fixed, glyph, number, onLanguage, percent, say, t } from "./language.js";
 import { indexAt } from "./sampling.js";
 
-const WIDTH = 1000;
 const HEIGHT = 70;
 const SPIN_MS = 900;
 const MANY = 100;
@@ -57,29 +56,31 @@ export class Drawing {
     this.#showResult();
   }
 
+  /** Places are in percent, so that the strip has any width and its letters keep their shape. */
   #showStrip() {
     let left = 0;
-    const parts = this.#numbers.rows.flatMap(({ token, probability }, row) => {
-      const width = probability * WIDTH;
+    const parts = this.#numbers.rows.map(({ token, probability }, row) => {
+      const name = token === null ? "…" : glyph(token);
       const part = svg("g", { "data-row": String(row), class: token === null ? "others" : `part${row % 2}` },
-        svg("rect", { x: left, y: 14, width, height: HEIGHT - 34 }),
-        width > 26 && svg("text", { x: left + width / 2, y: 38, "text-anchor": "middle" }, token === null ? "…" : glyph(token)));
-      left += width;
-      return [part];
+        svg("rect", { x: percentage(left), y: 14, width: percentage(probability), height: HEIGHT - 34 }),
+        probability > 0.025 * name.length && svg("text", { x: percentage(left + probability / 2), y: 38, "text-anchor": "middle" }, name));
+      left += probability;
+      return part;
     });
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) =>
-      svg("text", { x: at * WIDTH, y: HEIGHT - 4, class: "tick", "text-anchor": at === 0 ? "start" : at === 1 ? "end" : "middle" }, number(at)));
-    const needle = svg("path", { id: "lesson-needle", d: `M-8 0 L8 0 L0 12 V${HEIGHT - 20} V12 Z` });
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => svg("text", {
+      x: percentage(at), y: HEIGHT - 4, class: "tick", "text-anchor": at === 0 ? "start" : at === 1 ? "end" : "middle",
+    }, number(at)));
+    const needle = svg("svg", { id: "lesson-needle", overflow: "visible" }, svg("path", { d: `M-8 0 L8 0 L0 12 V${HEIGHT - 20} V12 Z` }));
     if (this.#uniform === null) needle.setAttribute("visibility", "hidden");
     $("lesson-strip").replaceChildren(
-      svg("svg", { viewBox: `-10 0 ${WIDTH + 20} ${HEIGHT}`, role: "img", "aria-label": t("lesson.strip"), preserveAspectRatio: "none" }, ...parts, ...ticks, needle));
+      svg("svg", { role: "img", "aria-label": t("lesson.strip"), height: String(HEIGHT) }, ...parts, ...ticks, needle));
     if (this.#uniform !== null) this.#point(this.#uniform);
   }
 
   #point(uniform) {
     const needle = $("lesson-needle");
     needle.setAttribute("visibility", "visible");
-    needle.setAttribute("transform", `translate(${uniform * WIDTH} 0)`);
+    needle.setAttribute("x", percentage(uniform));
   }
 
   /** The needle runs along the strip and comes to rest where the number fell. */
@@ -189,3 +190,5 @@ export class Drawing {
     }, 600);
   }
 }
+
+const percentage = (share) => `${(100 * share).toFixed(3)}%`;

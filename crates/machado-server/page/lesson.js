@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { $, debounce, h, memory, setStyles } from "./dom.js";
 import { fixed, glyph, number, onLanguage, percent, say, spoken, t } from "./language.js";
 import { Drawing } from "./lesson-draw.js";
+import { drawLine } from "./lesson-line.js";
 import { allCandidates, model, onModel, withModel } from "./models.js";
 import { answered, problem } from "./notice.js";
 import { softmax } from "./sampling.js";
@@ -24,8 +25,10 @@ export function start() {
   drawing = new Drawing({ onAppend: append, onLink: link });
   $("lesson-text").addEventListener("input", debounce(250, ask));
   $("lesson-temperature").addEventListener("input", draw);
-  $("lesson-table").addEventListener("pointerover", (event) => link(rowOf(event)));
-  $("lesson-table").addEventListener("pointerleave", () => link(null));
+  for (const place of ["lesson-table", "lesson-line", "lesson-line-scaled"].map($)) {
+    place.addEventListener("pointerover", (event) => link(rowOf(event)));
+    place.addEventListener("pointerleave", () => link(null));
+  }
   $("lesson-table").addEventListener("focusin", (event) => link(rowOf(event)));
   $("lesson-table").addEventListener("focusout", () => link(null));
   for (const button of document.querySelectorAll("[data-temperature]")) {
@@ -108,11 +111,20 @@ function draw() {
   const partial = answer.candidates.length < answer.vocabulary_size;
   $("lesson-partial").hidden = !partial;
   if (partial) say($("lesson-partial"), "lesson.partial", { count: () => number(answer.candidates.length, 0) });
+  showLines();
   showTable();
   say($("lesson-logits-text"), "lesson.logits.text", { count: () => number(answer.vocabulary_size, 0) });
   say($("lesson-sum"), "lesson.sum", { sum: () => power(numbers.sum) });
   showExample();
   drawing.show(numbers);
+}
+
+/** Steps 2 and 3 as pictures: the logits, and what the temperature makes of them. */
+function showLines() {
+  const { candidates, rows, temperature } = numbers;
+  const logits = candidates.map(({ logit }) => logit);
+  drawLine($("lesson-line"), { values: logits, rows, label: t("lesson.line") });
+  drawLine($("lesson-line-scaled"), { values: logits.map((logit) => logit / temperature), rows, label: t("lesson.line.scaled") });
 }
 
 function showTable() {

@@ -37,10 +37,22 @@ export class Story {
     return known ? ids.flat() : this.text(upTo);
   }
 
+  /** What stands in the field before anything was written; no step, since nothing would be lost. */
+  draft(prompt) {
+    if (!this.pieces.length) this.#state = { prompt, promptIds: null, pieces: [] };
+  }
+
+  /** The ids of the beginning, once they are known. */
+  setPromptIds(promptIds) {
+    this.#state = { ...this.#state, promptIds };
+  }
+
+  get promptIds() { return this.#state.promptIds; }
+
   /** Starts anew; what was there stays as a version. */
-  begin(prompt, promptIds) {
+  begin(prompt) {
     this.#keepVersion();
-    this.#step({ prompt, promptIds, pieces: [] });
+    this.#step({ prompt, promptIds: null, pieces: [] });
   }
 
   /** Begins a step in which pieces are appended. Undo goes back to before it. */

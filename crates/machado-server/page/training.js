@@ -116,7 +116,7 @@ function showFigures() {
     ["loss_now", fixed(last.loss, 4)],
     ["best", best ? fixed(best.val_loss, 4) : "–"],
     ["bits", best ? fixed(best.bits_per_character, 3) : "–"],
-    ["rate", number(last.learning_rate, { maximumSignificantDigits: 3 })],
+    ["rate", number(last.learning_rate, { maximumSignificantDigits: 3, notation: last.learning_rate < 1e-4 ? "scientific" : "standard" })],
   ];
   $("training-figures").replaceChildren(...figures.map(([name, value]) =>
     h("div", {}, say(h("dt"), `training.figure.${name}`), h("dd", { "data-figure": name }, value))));

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { Bars } from "./bars.js";
-import { $, debounce } from "./dom.js";
+import { $, debounce, h } from "./dom.js";
 import { number, onLanguage, say, spoken } from "./language.js";
 import { allCandidates, model, withModel } from "./models.js";
 import { problem } from "./notice.js";
@@ -123,6 +123,8 @@ export class NextPanel {
       possible: () => number(possible, 0), all: () => number(this.#answer.vocabulary_size, 0),
       entropy: () => number(entropy, 2), like: () => number(2 ** entropy, 1),
     });
+    const skipped = (this.#answer.skipped ?? []).map(({ character, count }) => `${character} ×${count}`).join(", ");
+    if (skipped) $("write-next-status").append(" ", say(h("span", { class: "bad" }), "skipped", { characters: skipped }));
     $("write-more").hidden = all.length <= FEW;
     say($("write-more"), this.#rows === FEW ? "next.more" : "next.fewer");
   }

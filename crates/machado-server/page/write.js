@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { complete } from "./completion.js";
-import { $, h, memory } from "./dom.js";
+import { $, debounce, h, memory } from "./dom.js";
 import { number, onLanguage, percent, say, spoken, t } from "./language.js";
 import { model, onModel, withModel } from "./models.js";
 import { answered, problem } from "./notice.js";
@@ -28,7 +28,10 @@ export function start() {
     "write-undo": () => back("undo"), "write-redo": () => back("redo"), "write-copy": copy, "write-reset": reset,
   };
   for (const [id, run] of Object.entries(clicks)) $(id).addEventListener("click", run);
-  $("write-prompt").addEventListener("input", () => memory.write("prompt", $("write-prompt").value));
+  $("write-prompt").addEventListener("input", () => {
+    memory.write("prompt", $("write-prompt").value);
+    draftLater();
+  });
   $("view-write").addEventListener("keydown", shortcuts);
   story.load();
   onLanguage(() => showAll());
@@ -42,21 +45,32 @@ function modelChanged() {
   if (known !== model().id) story.forgetIds();
   memory.write("storyModel", model().id);
   $("write-prompt").value = memory.read("prompt", null) ?? model().meta.sample_prompt ?? "";
+  story.draft(beginning());
   showAll();
 }
 
+/** The beginning as it stands in the field. */
+function beginning() {
+  const text = $("write-prompt").value;
+  // Where tokens are words, the space before a word belongs to the word, so the last one is left to the model.
+  return model()?.meta.tokenizer === "char" ? text : text.replace(/ $/, "");
+}
+
+/** As long as nothing is written, the bars show what may follow on what is being typed. */
+const draftLater = debounce(200, () => {
+  if (writing || story.pieces.length) return;
+  story.draft(beginning());
+  next.show(0);
+});
+
 /** Writes anew from the beginning that stands in the field. */
 async function begin() {
-  const { meta } = model() ?? { meta: {} };
-  // Where tokens are words, the space before a word belongs to the word, so the last one is left to the model.
-  const field = $("write-prompt").value;
-  const prompt = meta.tokenizer === "char" ? field : field.replace(/ $/, "");
+  const prompt = beginning();
   let begun = false;
   await run(async (signal) => {
-    const { tokens, skipped } = await call("tokenize", { body: withModel({ content: prompt }), signal });
-    story.begin(prompt, tokens);
+    story.begin(prompt);
     begun = true;
-    await draw(signal, skipped);
+    await draw(signal);
   }, () => (begun ? writeFrom(story.pieces.length) : begin()));
 }
 
@@ -116,6 +130,12 @@ async function run(work, retry) {
 
 async function draw(signal, skipped = []) {
   showAll();
+  // From here on the model goes on from exactly the tokens that it read and wrote.
+  if (!story.promptIds && story.prompt) {
+    const read = await call("tokenize", { body: withModel({ content: story.prompt }), signal });
+    story.setPromptIds(read.tokens);
+    skipped = [...skipped, ...(read.skipped ?? [])];
+  }
   say($("write-status"), "write.writing");
   const request = asRequest();
   // A seed that can be named afterwards, so that the same text can be had again.
@@ -158,7 +178,7 @@ function shown({ text: token, logprob, by }) {
 function showAll() {
   $("write-prompt-shown").textContent = story.prompt;
   text.show(story.pieces.map(shown));
-  $("write-output").hidden = !story.text();
+  $("write-output").hidden = !story.pieces.length;
   showButtons();
   showVersions();
   look(null);
