@@ -3,7 +3,7 @@
 import { h, svg } from "./dom.js";
 import { number, say } from "./language.js";
 
-const WIDTH = 560;
+const WIDEST = 640;
 const HEIGHT = 300;
 const MARGIN = { left: 56, right: 14, top: 12, bottom: 40 };
 
@@ -18,21 +18,23 @@ export function drawChart(figure, { titleKey, xKey, curves, describe }) {
     figure.replaceChildren(caption, say(h("p", { class: "soft" }), "chart.empty"));
     return;
   }
-  const x = axis(all.map(([value]) => value), MARGIN.left, WIDTH - MARGIN.right);
+  // As wide as there is room, so that the letters are of one size on a phone and on a desk.
+  const width = Math.min(WIDEST, figure.clientWidth || WIDEST);
+  const x = axis(all.map(([value]) => value), MARGIN.left, width - MARGIN.right);
   const y = axis(all.map(([, value]) => value), HEIGHT - MARGIN.bottom, MARGIN.top);
   const reading = h("p", { class: "reading soft" }, " ");
   const rule = svg("line", { class: "rule", y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom, visibility: "hidden" });
-  const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": describe() },
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": describe() },
     ...y.ticks.map((tick) => svg("g", {},
-      svg("line", { class: "grid", x1: MARGIN.left, x2: WIDTH - MARGIN.right, y1: y.at(tick), y2: y.at(tick) }),
+      svg("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y.at(tick), y2: y.at(tick) }),
       svg("text", { class: "tick", x: MARGIN.left - 6, y: y.at(tick) + 4, "text-anchor": "end" }, number(tick, 3)))),
     ...x.ticks.map((tick) => svg("text", { class: "tick", x: x.at(tick), y: HEIGHT - MARGIN.bottom + 18, "text-anchor": "middle" },
       number(tick, { notation: tick >= 10000 ? "compact" : "standard" }))),
-    say(svg("text", { class: "tick", x: (WIDTH + MARGIN.left) / 2, y: HEIGHT - 6, "text-anchor": "middle" }), xKey),
+    say(svg("text", { class: "tick", x: (width + MARGIN.left) / 2, y: HEIGHT - 6, "text-anchor": "middle" }), xKey),
     ...curves.flatMap((curve, i) => drawCurve(curve, i, x, y)), rule);
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
-    const wanted = x.back(((event.clientX - box.left) / box.width) * WIDTH);
+    const wanted = x.back(((event.clientX - box.left) / box.width) * width);
     const nearest = all.reduce((best, point) => (Math.abs(point[0] - wanted) < Math.abs(best[0] - wanted) ? point : best))[0];
     for (const [name, value] of [["x1", x.at(nearest)], ["x2", x.at(nearest)], ["visibility", "visible"]]) rule.setAttribute(name, value);
     reading.replaceChildren(say(h("span"), xKey), ` ${number(nearest, 0)}`, ...curves.flatMap(({ key, points }) => {

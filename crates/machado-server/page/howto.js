@@ -37,7 +37,7 @@ function draw() {
         say(copied, "copy.failed");
       }
     };
-    return h("section", {}, say(h("h3"), `api.${name}`),
+    return h("section", {}, say(h("h2"), `api.${name}`),
       h("pre", { tabindex: "0", "data-snippet": name }, h("code", {}, code)),
       h("p", {}, say(h("button", { type: "button", "data-copy": name, onclick: copy }), "copy"), " ", copied));
   }));

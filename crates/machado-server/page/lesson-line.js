@@ -4,13 +4,13 @@
 import { glyph, number } from "./language.js";
 import { svg } from "./dom.js";
 
-/** The line ends this far below the best; e to the power of −20 is nothing that a picture could show. */
-const SPAN = 20;
+/** The line ends this far below the best: e to the power of −12 is six millionths, which no picture shows. */
+const SPAN = 12;
 const HEIGHT = 96;
 const BASE = 66;
 const NAME_ROWS = 3;
-/** Names nearer than this share of the line go into different rows. */
-const ROOM = 0.035;
+/** Pixels that a sign of a name needs; names that are nearer go into different rows. */
+const SIGN = 11;
 
 /**
  * Draws `values`, the best first, into `container`; `rows` are the tokens that have names and a row in the table, and
@@ -30,16 +30,16 @@ export function drawLine(container, { values, rows, label }) {
     svg("line", { class: "axis", x1: "0%", x2: "100%", y1: BASE, y2: BASE }),
     ...ticks(best).map((tick) => svg("text", { class: "tick", x: percent(place(tick)), y: BASE + 18, "text-anchor": "middle" }, number(tick, 0))),
     beyond > 0 && svg("text", { class: "tick", x: "0%", y: HEIGHT - 1 }, `← ${number(beyond, 0)}`),
-    ...marks, ...names(rows, values, place)));
+    ...marks, ...names(rows, values, place, container.clientWidth || 600)));
 }
 
 /** Names in rows over the line; one for which there is no room in any row is left out. */
-function names(rows, values, place) {
+function names(rows, values, place, lineWidth) {
   const taken = Array.from({ length: NAME_ROWS }, () => 2);
   return rows.flatMap(({ token }, i) => {
     const at = place(values[i]);
     if (token === null || at < 0) return [];
-    const width = ROOM * Math.max(1, token.length * 0.6);
+    const width = (SIGN * (token.length + 0.5)) / lineWidth;
     const row = taken.findIndex((left) => left - at >= width);
     if (row < 0) return [];
     taken[row] = at;
@@ -48,9 +48,9 @@ function names(rows, values, place) {
 }
 
 function ticks(best) {
-  const step = 5;
+  const step = 2;
   const first = Math.floor(best / step) * step;
-  return [0, 1, 2, 3].map((i) => first - i * step).filter((tick) => tick > best - SPAN);
+  return [0, 1, 2, 3, 4, 5].map((i) => first - i * step).filter((tick) => tick > best - SPAN);
 }
 
 const percent = (share) => `${(100 * share).toFixed(2)}%`;

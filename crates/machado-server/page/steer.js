@@ -28,7 +28,7 @@ const writeLater = debounce(500, () => $("steer-live").checked && write());
 /** `actions`: open(id) to look at a feature of a slider. */
 export function start(given) {
   actions = given;
-  addFields($("steer-settings"), "steer", ["temperature", "max_tokens"]);
+  addFields($("steer-settings"), "steer-setting", ["temperature", "max_tokens"]);
   for (const side of Object.keys(sides)) {
     const look = (index) => lookAt(side, index);
     sides[side] = { text: new TokenText($(`steer-${side}`), { onLook: look, onPick: look }), pieces: [] };

@@ -19,8 +19,8 @@ let next;
 let writing = null;
 
 export function start() {
-  addFields($("write-main-settings"), "write", ["temperature", "max_tokens"]);
-  addFields($("write-settings"), "write", ["top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"]);
+  addFields($("write-main-settings"), "write-setting", ["temperature", "max_tokens"]);
+  addFields($("write-settings"), "write-setting", ["top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"]);
   text = new TokenText($("write-text"), { onLook: look, onPick: pick });
   next = new NextPanel(story, { choose: replace, type, again: writeFrom, close: () => pick(null) });
   const clicks = {
@@ -34,6 +34,7 @@ export function start() {
   });
   $("view-write").addEventListener("keydown", shortcuts);
   story.load();
+  showButtons();
   onLanguage(() => showAll());
   onModel(modelChanged);
   onEnter("write", () => model() && next.refresh());
@@ -130,6 +131,7 @@ async function run(work, retry) {
 
 async function draw(signal, skipped = []) {
   showAll();
+  $("write-output").hidden = false;
   // From here on the model goes on from exactly the tokens that it read and wrote.
   if (!story.promptIds && story.prompt) {
     const read = await call("tokenize", { body: withModel({ content: story.prompt }), signal });
