@@ -108,7 +108,12 @@ fn too_many_are_told_to_come_again() {
     let engine = EngineConfig { threads: 1, parallel: 1, queue: 1 };
     let running = running(ServerConfig { engine, ..config() });
     // One is written (its reader takes nothing), one waits, and so the third is one too many.
-    let writes = begin(&running, &long_stream());
+    let writes = begin(
+        &running,
+        &json!({
+            "prompt": "a", "max_tokens": 4096, "stream": true, "logprobs": 20,
+        }),
+    );
     wait_until("it is written", || running.metric("machado_active_texts") == 1.0);
     let waits = begin(&running, &json!({ "prompt": "a", "max_tokens": 2 }));
     wait_until("it waits", || running.metric("machado_queue_depth") >= 1.0);
