@@ -59,7 +59,9 @@ function draw() {
   const before = $("fires-feature").value;
   $("fires-feature").replaceChildren(
     say(h("option", { value: "" }), "fires.any"),
-    ...sorted.map(([id, { share, label }]) => h("option", { value: String(id) }, `${id} · ${label} · ${percent(share)}`)),
+    ...sorted.map(([id, { share, label }]) =>
+      h("option", { value: String(id) }, `${id} · ${label} · ${percent(share)}`),
+    ),
   );
   $("fires-feature").value = strongest.has(Number(before)) ? before : "";
   colour();
@@ -87,11 +89,22 @@ function pick(index) {
   text.mark(index);
   const token = index === null ? null : answer.tokens[index];
   say($("fires-title"), token ? "fires.at" : "fires.look", token ? { token: () => spoken(token.token) } : {});
-  $("fires-list").replaceChildren(...(token?.features ?? []).map(({ id, activation, share, label }) => {
-    const bar = h("span", { class: "inbar", "aria-hidden": "true" });
-    setStyles(bar, { width: `${100 * Math.min(1, share)}%` });
-    return h("li", {}, h("button", { type: "button", class: "feature-row", "data-feature": String(id), onclick: () => actions.open(id) },
-      bar, h("span", { class: "feature-id" }, String(id)), h("span", { class: "feature-label" }, label),
-      h("small", {}, t("fires.figures", { activation: fixed(activation), share: percent(share) }))));
-  }));
+  $("fires-list").replaceChildren(
+    ...(token?.features ?? []).map(({ id, activation, share, label }) => {
+      const bar = h("span", { class: "inbar", "aria-hidden": "true" });
+      setStyles(bar, { width: `${100 * Math.min(1, share)}%` });
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", class: "feature-row", "data-feature": String(id), onclick: () => actions.open(id) },
+          bar,
+          h("span", { class: "feature-id" }, String(id)),
+          h("span", { class: "feature-label" }, label),
+          h("small", {}, t("fires.figures", { activation: fixed(activation), share: percent(share) })),
+        ),
+      );
+    }),
+  );
 }

@@ -51,6 +51,7 @@ export const words = {
     "expected → surprising; dotted line: less likely than 1 in 10, solid line: than 1 in 100",
     "esperado → surpreendente; linha pontilhada: menos provável que 1 em 10; linha cheia: que 1 em 100",
   ],
+  "legend.by": ["bold: picked by you, italic: typed by you", "negrito: escolhido por você; itálico: digitado por você"],
   "bars.out": ["out", "fora"],
   "bars.pick": ["Go on with {token}, {probability}", "Continuar com {token}, {probability}"],
 
@@ -251,6 +252,7 @@ export const words = {
   "steer.look": ["Look at it", "Ver"],
   "steer.remove": ["Remove", "Remover"],
   "steer.remove.label": ["Remove feature {id}", "Remover a feature {id}"],
+  "steer.tick": ["strongest seen", "o mais forte visto"],
   "steer.seed": ["Seed of both texts", "Semente dos dois textos"],
   "steer.reach": ["Who sees the change", "Quem vê a mudança"],
   "steer.reach.state": ["the state, and so all that follows", "o estado, e assim tudo o que segue"],
