@@ -1,6 +1,6 @@
 // What a token looks like wherever text is coloured by surprise, and what its figures are in words.
 
-import { number, percent, say, spoken, t } from "./language.js";
+import { named, number, percent, say, spoken, t } from "./language.js";
 import { bits, warmth } from "./sampling.js";
 
 /** A token `{ text, logprob, by }` as `TokenText` shows it; without a probability it has no colour. */
@@ -13,7 +13,7 @@ export function coloured({ text, logprob, by }) {
 /** Says a token's probability, surprise and, where known (from 1), its rank. */
 export function sayFigures(element, { text, logprob, rank }) {
   say(element, rank ? "token.figures.rank" : "token.figures", {
-    token: () => spoken(text),
+    token: () => named(text),
     probability: () => percent(Math.exp(logprob)),
     bits: () => number(bits(logprob), 1),
     rank,

@@ -90,12 +90,13 @@ function showNone(error) {
 function draw() {
   if (!list) return;
   const asked = words();
+  const { total, d_sae: all, text_tokens: tokens } = list;
   say($("features-status"), asked ? "features.found" : "features.count", {
-    total: () => number(list.total, 0),
-    all: () => number(list.d_sae, 0),
+    total: () => number(total, 0),
+    all: () => number(all, 0),
     layer: list.layer,
     words: asked.replaceAll(",", ", "),
-    tokens: () => number(list.text_tokens, 0),
+    tokens: () => number(tokens, 0),
   });
   $("features-list").replaceChildren(...list.data.map(row));
   $("features-more").hidden = list.data.length >= list.total;

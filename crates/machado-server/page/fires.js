@@ -2,7 +2,7 @@
 
 import { patient } from "./api.js";
 import { $, h, setStyles } from "./dom.js";
-import { fixed, onLanguage, percent, say, spoken, t } from "./language.js";
+import { fixed, named, onLanguage, percent, say, spoken, t } from "./language.js";
 import { onModel, withModel } from "./models.js";
 import { answered, problem } from "./notice.js";
 import { TokenText } from "./tokens.js";
@@ -88,7 +88,7 @@ function pick(index) {
   picked = index;
   text.mark(index);
   const token = index === null ? null : answer.tokens[index];
-  say($("fires-title"), token ? "fires.at" : "fires.look", token ? { token: () => spoken(token.token) } : {});
+  say($("fires-title"), token ? "fires.at" : "fires.look", token ? { token: () => named(token.token) } : {});
   $("fires-list").replaceChildren(
     ...(token?.features ?? []).map(({ id, activation, share, label }) => {
       const bar = h("span", { class: "inbar", "aria-hidden": "true" });

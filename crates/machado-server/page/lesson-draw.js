@@ -153,7 +153,8 @@ export class Drawing {
       say($("lesson-append"), "lesson.append.none");
       return;
     }
-    say($("lesson-result"), "lesson.result", { uniform: () => fixed(this.#uniform, 4), token: glyph(this.#drawn) });
+    const uniform = this.#uniform;
+    say($("lesson-result"), "lesson.result", { uniform: () => fixed(uniform, 4), token: glyph(this.#drawn) });
     say($("lesson-append"), "lesson.append", { token: glyph(this.#drawn) });
   }
 
@@ -189,8 +190,9 @@ export class Drawing {
     $("lesson-histogram").replaceChildren(...items);
     // Half the sum of all gaps: the share of the draws that fell elsewhere than expected.
     const gap = rows.reduce((sum, { probability }, row) => sum + Math.abs(probability - shares[row]), 0) / 2;
-    if (this.#total) {
-      say($("lesson-total"), "lesson.total", { total: () => number(this.#total, 0), gap: () => percent(gap) });
+    const total = this.#total;
+    if (total) {
+      say($("lesson-total"), "lesson.total", { total: () => number(total, 0), gap: () => percent(gap) });
     } else {
       say($("lesson-total"), "lesson.total.none");
     }

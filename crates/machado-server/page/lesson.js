@@ -111,13 +111,15 @@ function draw() {
   $("lesson-temperature-value").textContent = fixed(temperature, 2);
   if (!answer) return;
   numbers = compute(answer.candidates, temperature);
-  const partial = answer.candidates.length < answer.vocabulary_size;
+  const { sum } = numbers;
+  const { candidates, vocabulary_size: all } = answer;
+  const partial = candidates.length < all;
   $("lesson-partial").hidden = !partial;
-  if (partial) say($("lesson-partial"), "lesson.partial", { count: () => number(answer.candidates.length, 0) });
+  if (partial) say($("lesson-partial"), "lesson.partial", { count: () => number(candidates.length, 0) });
   showLines();
   showTable();
-  say($("lesson-logits-text"), "lesson.logits.text", { count: () => number(answer.vocabulary_size, 0) });
-  say($("lesson-sum"), "lesson.sum", { sum: () => power(numbers.sum) });
+  say($("lesson-logits-text"), "lesson.logits.text", { count: () => number(all, 0) });
+  say($("lesson-sum"), "lesson.sum", { sum: () => power(sum) });
   showExample();
   drawing.show(numbers);
 }
@@ -161,14 +163,15 @@ function showTable() {
 
 /** The whole calculation for the likeliest token, in figures. */
 function showExample() {
-  const [first] = numbers.rows;
+  const { rows, sum, temperature } = numbers;
+  const [first] = rows;
   say($("lesson-example"), "lesson.example", {
     token: glyph(first.token),
     logit: () => fixed(first.logit),
-    temperature: () => fixed(numbers.temperature),
+    temperature: () => fixed(temperature),
     scaled: () => fixed(first.scaled),
     power: () => power(first.power),
-    sum: () => power(numbers.sum),
+    sum: () => power(sum),
     probability: () => percent(first.probability),
   });
 }

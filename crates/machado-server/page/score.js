@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { Bars } from "./bars.js";
 import { coloured, sayFigures } from "./coloured.js";
 import { $, h, memory } from "./dom.js";
-import { fixed, number, onLanguage, say, spoken, t } from "./language.js";
+import { fixed, named, number, onLanguage, say, t } from "./language.js";
 import { model, onModel, withModel } from "./models.js";
 import { answered, problem, saySkipped } from "./notice.js";
 import { bits } from "./sampling.js";
@@ -69,7 +69,9 @@ function draw() {
 }
 
 function showFigures() {
-  const uniform = Math.log2(model().meta.vocabulary_size);
+  const { perplexity } = score;
+  const vocabulary = model().meta.vocabulary_size;
+  const uniform = Math.log2(vocabulary);
   const perToken = score.nats_per_token / Math.LN2;
   const figures = [
     ["score.bits_per_character", fixed(score.bits_per_character, 3)],
@@ -85,8 +87,8 @@ function showFigures() {
   );
   const gain = uniform / perToken;
   const figure = {
-    perplexity: () => number(score.perplexity, 1),
-    vocabulary: () => number(model().meta.vocabulary_size, 0),
+    perplexity: () => number(perplexity, 1),
+    vocabulary: () => number(vocabulary, 0),
     gain: () => number(gain, 1),
   };
   say($("score-plain"), gain > 1 ? "score.plain.better" : "score.plain.worse", figure);
@@ -120,7 +122,7 @@ function showMostSurprising() {
 function look(index) {
   const token = index === null ? null : score?.tokens[index];
   if (!token) return say($("score-look"), "score.look");
-  if (token.logprob === null) return say($("score-look"), "score.first", { token: spoken(token.token) });
+  if (token.logprob === null) return say($("score-look"), "score.first", { token: () => named(token.token) });
   return sayFigures($("score-look"), { ...token, text: token.token });
 }
 
@@ -136,7 +138,7 @@ function showPicked() {
   const token = picked === null ? null : score?.tokens[picked];
   $("score-picked").hidden = !token;
   if (!token) return;
-  say($("score-picked-title"), "score.instead", { token: () => spoken(token.token) });
+  say($("score-picked-title"), "score.instead", { token: () => named(token.token) });
   const rows = token.top.map(({ token: other, id, logprob }) => ({ id, token: other, p: Math.exp(logprob) }));
   if (token.logprob !== null && !rows.some(({ id }) => id === token.id)) {
     rows.push({ id: token.id, token: token.token, p: Math.exp(token.logprob) });

@@ -34,6 +34,7 @@ export function start() {
 
 async function enter() {
   if (!model() || following) return;
+  if (!model().meta.run) return show(false);
   const mine = new AbortController();
   following = mine;
   try {

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { Bars } from "./bars.js";
 import { $, debounce } from "./dom.js";
-import { number, onLanguage, say, spoken } from "./language.js";
+import { named, number, onLanguage, say } from "./language.js";
 import { allCandidates, model, withModel } from "./models.js";
 import { problem, saySkipped } from "./notice.js";
 import { penalize, reshape } from "./sampling.js";
@@ -124,11 +124,12 @@ export class NextPanel {
     const chosen = all.find(({ id }) => id === here);
     if (chosen && !rows.some(({ id }) => id === here)) rows.push({ ...chosen, ghost: Math.exp(chosen.logprob) });
     this.#bars.show(rows, here);
+    const vocabulary = this.#answer.vocabulary_size;
     const possible = all.filter(({ p }) => p > 0).length;
     const entropy = all.reduce((sum, { p }) => (p > 0 ? sum - p * Math.log2(p) : sum), 0);
     say($("write-next-status"), "next.figures", {
       possible: () => number(possible, 0),
-      all: () => number(this.#answer.vocabulary_size, 0),
+      all: () => number(vocabulary, 0),
       entropy: () => number(entropy, 2),
       like: () => number(2 ** entropy, 1),
     });
@@ -139,7 +140,7 @@ export class NextPanel {
 
   #head() {
     const piece = this.#story.pieces[this.#index];
-    if (piece) say($("write-next-title"), "next.instead", { token: () => spoken(piece.text) });
+    if (piece) say($("write-next-title"), "next.instead", { token: () => named(piece.text) });
     else say($("write-next-title"), "next.title");
     $("write-to-end").hidden = !piece;
     say($("write-again"), piece ? "next.again" : "next.draw");

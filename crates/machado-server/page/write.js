@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { coloured, sayFigures } from "./coloured.js";
 import { complete } from "./completion.js";
 import { $, debounce, memory } from "./dom.js";
-import { number, onLanguage, say, spoken } from "./language.js";
+import { named, number, onLanguage, say } from "./language.js";
 import { model, onModel, withModel } from "./models.js";
 import { answered, problem, saySkipped } from "./notice.js";
 import { addFields, asRequest, reset } from "./settings.js";
@@ -212,7 +212,7 @@ function showButtons() {
 function look(index) {
   const piece = index === null ? null : story.pieces[index];
   if (!piece) return say($("write-look"), "write.look");
-  if (piece.logprob === null) return say($("write-look"), "write.look.typed", { token: spoken(piece.text) });
+  if (piece.logprob === null) return say($("write-look"), "write.look.typed", { token: () => named(piece.text) });
   const rank = piece.top.findIndex(([token]) => token === piece.text) + 1;
   return sayFigures($("write-look"), { ...piece, rank });
 }
