@@ -28,8 +28,12 @@ export class Bars {
       this.#update(element, row, chosenId);
       return element;
     });
+    const hadFocus = this.#container.contains(document.activeElement);
     const inOrder = elements.every((element, i) => this.#container.children[i] === element);
     if (!inOrder || this.#container.children.length !== elements.length) this.#container.replaceChildren(...elements);
+    // Who goes from choice to choice by keyboard is not thrown back to the top of the page.
+    if (hadFocus && !this.#container.contains(document.activeElement))
+      this.#container.querySelector("button")?.focus({ preventScroll: true });
   }
 
   #row() {

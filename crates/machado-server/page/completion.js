@@ -12,7 +12,10 @@ const ALTERNATIVES = 10;
  */
 export async function* complete(request, signal) {
   const body = withModel({
-    ...request, logprobs: ALTERNATIVES, return_token_ids: true, stream_options: { include_usage: true },
+    ...request,
+    logprobs: ALTERNATIVES,
+    return_token_ids: true,
+    stream_options: { include_usage: true },
   });
   const end = { reason: null, usage: null, skipped: [] };
   for await (const chunk of stream("v1/completions", body, signal)) {

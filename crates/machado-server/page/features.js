@@ -56,9 +56,9 @@ async function ask(offset) {
   asking?.abort();
   const mine = new AbortController();
   asking = mine;
-  const query = withModel({
-    q: words(), order: $("features-order").value, offset, limit: PAGE,
-  });
+  const query = withModel({ q: words(), order: $("features-order").value, offset, limit: PAGE });
+  // What fits the words best comes first; no other order would make sense.
+  $("features-order").disabled = Boolean(query.q);
   try {
     const waiting = () => say($("features-status"), "features.loading");
     const page = await patient("v1/features", { query, signal: mine.signal }, waiting);
@@ -75,7 +75,9 @@ async function ask(offset) {
 
 /** Words as people type them, with commas or spaces, as the server wants them. */
 function words() {
-  const typed = $("features-query").value.split(/[\s,;]+/).filter(Boolean);
+  const typed = $("features-query")
+    .value.split(/[\s,;]+/)
+    .filter(Boolean);
   return typed.join(",");
 }
 
@@ -88,23 +90,34 @@ function showNone(error) {
 function draw() {
   if (!list) return;
   const asked = words();
+  const { total, d_sae: all, text_tokens: tokens } = list;
   say($("features-status"), asked ? "features.found" : "features.count", {
-    total: () => number(list.total, 0), all: () => number(list.d_sae, 0), layer: list.layer, words: asked.replaceAll(",", ", "),
-    tokens: () => number(list.text_tokens, 0),
+    total: () => number(total, 0),
+    all: () => number(all, 0),
+    layer: list.layer,
+    words: asked.replaceAll(",", ", "),
+    tokens: () => number(tokens, 0),
   });
   $("features-list").replaceChildren(...list.data.map(row));
   $("features-more").hidden = list.data.length >= list.total;
 }
 
 function row(one) {
-  const figures = one.score === null || one.score === undefined
-    ? t("features.row", { density: percent(one.density), strongest: number(one.max_activation, 2) })
-    : t("features.row.score", { score: number(one.score, 2), density: percent(one.density) });
-  return h("li", {},
-    h("button", { type: "button", class: "feature-row", "data-feature": String(one.id), onclick: () => open(one.id) },
+  const figures =
+    one.score === null || one.score === undefined
+      ? t("features.row", { density: percent(one.density), strongest: number(one.max_activation, 2) })
+      : t("features.row.score", { score: number(one.score, 2), density: percent(one.density) });
+  return h(
+    "li",
+    {},
+    h(
+      "button",
+      { type: "button", class: "feature-row", "data-feature": String(one.id), onclick: () => open(one.id) },
       h("span", { class: "feature-id" }, String(one.id)),
       h("span", { class: "feature-label" }, one.label),
-      h("small", {}, figures)));
+      h("small", {}, figures),
+    ),
+  );
 }
 
 /** Shows one feature, and where it is in the list and on the map. */

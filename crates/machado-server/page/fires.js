@@ -2,7 +2,7 @@
 
 import { patient } from "./api.js";
 import { $, h, setStyles } from "./dom.js";
-import { fixed, onLanguage, percent, say, spoken, t } from "./language.js";
+import { fixed, named, onLanguage, percent, say, spoken, t } from "./language.js";
 import { onModel, withModel } from "./models.js";
 import { answered, problem } from "./notice.js";
 import { TokenText } from "./tokens.js";
@@ -59,7 +59,9 @@ function draw() {
   const before = $("fires-feature").value;
   $("fires-feature").replaceChildren(
     say(h("option", { value: "" }), "fires.any"),
-    ...sorted.map(([id, { share, label }]) => h("option", { value: String(id) }, `${id} · ${label} · ${percent(share)}`)),
+    ...sorted.map(([id, { share, label }]) =>
+      h("option", { value: String(id) }, `${id} · ${label} · ${percent(share)}`),
+    ),
   );
   $("fires-feature").value = strongest.has(Number(before)) ? before : "";
   colour();
@@ -86,12 +88,23 @@ function pick(index) {
   picked = index;
   text.mark(index);
   const token = index === null ? null : answer.tokens[index];
-  say($("fires-title"), token ? "fires.at" : "fires.look", token ? { token: () => spoken(token.token) } : {});
-  $("fires-list").replaceChildren(...(token?.features ?? []).map(({ id, activation, share, label }) => {
-    const bar = h("span", { class: "inbar", "aria-hidden": "true" });
-    setStyles(bar, { width: `${100 * Math.min(1, share)}%` });
-    return h("li", {}, h("button", { type: "button", class: "feature-row", "data-feature": String(id), onclick: () => actions.open(id) },
-      bar, h("span", { class: "feature-id" }, String(id)), h("span", { class: "feature-label" }, label),
-      h("small", {}, t("fires.figures", { activation: fixed(activation), share: percent(share) }))));
-  }));
+  say($("fires-title"), token ? "fires.at" : "fires.look", token ? { token: () => named(token.token) } : {});
+  $("fires-list").replaceChildren(
+    ...(token?.features ?? []).map(({ id, activation, share, label }) => {
+      const bar = h("span", { class: "inbar", "aria-hidden": "true" });
+      setStyles(bar, { width: `${100 * Math.min(1, share)}%` });
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", class: "feature-row", "data-feature": String(id), onclick: () => actions.open(id) },
+          bar,
+          h("span", { class: "feature-id" }, String(id)),
+          h("span", { class: "feature-label" }, label),
+          h("small", {}, t("fires.figures", { activation: fixed(activation), share: percent(share) })),
+        ),
+      );
+    }),
+  );
 }

@@ -26,21 +26,27 @@ export function start() {
 function draw() {
   const request = { model: model()?.id ?? "machado", prompt: $("write-prompt").value, ...asRequest() };
   $("api-key-set").hidden = !key.get();
-  $("api-list").replaceChildren(...Object.entries(snippets).map(([name, make]) => {
-    const code = make(request);
-    const copied = h("span", { role: "status", class: "soft" });
-    const copy = async () => {
-      try {
-        await navigator.clipboard.writeText(code);
-        say(copied, "copied");
-      } catch {
-        say(copied, "copy.failed");
-      }
-    };
-    return h("section", {}, say(h("h2"), `api.${name}`),
-      h("pre", { tabindex: "0", "data-snippet": name }, h("code", {}, code)),
-      h("p", {}, say(h("button", { type: "button", "data-copy": name, onclick: copy }), "copy"), " ", copied));
-  }));
+  $("api-list").replaceChildren(
+    ...Object.entries(snippets).map(([name, make]) => {
+      const code = make(request);
+      const copied = h("span", { role: "status", class: "soft" });
+      const copy = async () => {
+        try {
+          await navigator.clipboard.writeText(code);
+          say(copied, "copied");
+        } catch {
+          say(copied, "copy.failed");
+        }
+      };
+      return h(
+        "section",
+        {},
+        say(h("h2"), `api.${name}`),
+        h("pre", { tabindex: "0", "data-snippet": name }, h("code", {}, code)),
+        h("p", {}, say(h("button", { type: "button", "data-copy": name, onclick: copy }), "copy"), " ", copied),
+      );
+    }),
+  );
 }
 
 /** What a key is written as in an example: never the real one, since examples are copied into chats. */
@@ -54,8 +60,12 @@ function curl(request) {
 
 function python(request) {
   const literal = (value) => JSON.stringify(value);
-  const known = OPENAI.filter((name) => name in request).map((name) => `    ${name}=${literal(request[name])},\n`).join("");
-  const others = Object.fromEntries(Object.entries(request).filter(([name]) => name !== "model" && !OPENAI.includes(name)));
+  const known = OPENAI.filter((name) => name in request)
+    .map((name) => `    ${name}=${literal(request[name])},\n`)
+    .join("");
+  const others = Object.fromEntries(
+    Object.entries(request).filter(([name]) => name !== "model" && !OPENAI.includes(name)),
+  );
   const extra = Object.keys(others).length ? `    extra_body=${literal(others)},\n` : "";
   return `from openai import OpenAI
 

@@ -26,7 +26,10 @@ export function t(key, values = {}) {
   });
 }
 
-/** Lets an element say something, in this language and in any that is switched to. */
+/**
+ * Lets an element say something, in this language and in any that is switched to. Functions in `values` are called again
+ * then, so they must not look at what may have changed.
+ */
 export function say(element, key, values = {}) {
   valuesOf.set(element, values);
   element.dataset.t = key;
@@ -110,6 +113,9 @@ export function glyph(token) {
   const signs = { " ": "␣", "\n": "↵", "\t": "⇥", "\r": "␍", "\u00a0": "⍽" };
   return token.replace(/[ \n\t\r\u00a0]/g, (sign) => signs[sign]);
 }
+
+/** A token in a sentence that is both seen and heard: nothing but a space is called so, in words it is a sign. */
+export const named = (token) => (token.trim() ? glyph(token) : spoken(token));
 
 /** A token so that a screen reader says all of it. */
 export function spoken(token) {

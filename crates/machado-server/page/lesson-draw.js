@@ -61,19 +61,37 @@ export class Drawing {
     let left = 0;
     const parts = this.#numbers.rows.map(({ token, probability }, row) => {
       const name = token === null ? "…" : glyph(token);
-      const part = svg("g", { "data-row": String(row), class: token === null ? "others" : `part${row % 2}` },
+      const part = svg(
+        "g",
+        { "data-row": String(row), class: token === null ? "others" : `part${row % 2}` },
         svg("rect", { x: percentage(left), y: 14, width: percentage(probability), height: HEIGHT - 34 }),
-        probability > 0.025 * name.length && svg("text", { x: percentage(left + probability / 2), y: 38, "text-anchor": "middle" }, name));
+        probability > 0.025 * name.length &&
+          svg("text", { x: percentage(left + probability / 2), y: 38, "text-anchor": "middle" }, name),
+      );
       left += probability;
       return part;
     });
-    const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => svg("text", {
-      x: percentage(at), y: HEIGHT - 4, class: "tick", "text-anchor": at === 0 ? "start" : at === 1 ? "end" : "middle",
-    }, number(at)));
-    const needle = svg("svg", { id: "lesson-needle", overflow: "visible" }, svg("path", { d: `M-8 0 L8 0 L0 12 V${HEIGHT - 20} V12 Z` }));
+    const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) =>
+      svg(
+        "text",
+        {
+          x: percentage(at),
+          y: HEIGHT - 4,
+          class: "tick",
+          "text-anchor": at === 0 ? "start" : at === 1 ? "end" : "middle",
+        },
+        number(at),
+      ),
+    );
+    const needle = svg(
+      "svg",
+      { id: "lesson-needle", overflow: "visible" },
+      svg("path", { d: `M-8 0 L8 0 L0 12 V${HEIGHT - 20} V12 Z` }),
+    );
     if (this.#uniform === null) needle.setAttribute("visibility", "hidden");
     $("lesson-strip").replaceChildren(
-      svg("svg", { role: "img", "aria-label": t("lesson.strip"), height: String(HEIGHT) }, ...parts, ...ticks, needle));
+      svg("svg", { role: "img", "aria-label": t("lesson.strip"), height: String(HEIGHT) }, ...parts, ...ticks, needle),
+    );
     if (this.#uniform !== null) this.#point(this.#uniform);
   }
 
@@ -135,7 +153,8 @@ export class Drawing {
       say($("lesson-append"), "lesson.append.none");
       return;
     }
-    say($("lesson-result"), "lesson.result", { uniform: () => fixed(this.#uniform, 4), token: glyph(this.#drawn) });
+    const uniform = this.#uniform;
+    say($("lesson-result"), "lesson.result", { uniform: () => fixed(uniform, 4), token: glyph(this.#drawn) });
     say($("lesson-append"), "lesson.append", { token: glyph(this.#drawn) });
   }
 
@@ -149,19 +168,31 @@ export class Drawing {
       const mark = h("span", { class: "ghost" });
       setStyles(bar, { width: `${(100 * shares[row]) / largest}%` });
       setStyles(mark, { left: `${(100 * probability) / largest}%` });
-      return h("li", { "data-row": String(row) },
-        h("span", { class: "candidate" },
+      return h(
+        "li",
+        { "data-row": String(row) },
+        h(
+          "span",
+          { class: "candidate" },
           h("span", { class: "glyph" }, token === null ? "…" : glyph(token)),
           h("span", { class: "track", "aria-hidden": "true" }, bar, mark),
-          h("span", { class: "value" }, t("lesson.count", {
-            count: number(this.#counts[row], 0), expected: number(probability * this.#total, 1),
-          }))));
+          h(
+            "span",
+            { class: "value" },
+            t("lesson.count", {
+              count: number(this.#counts[row], 0),
+              expected: number(probability * this.#total, 1),
+            }),
+          ),
+        ),
+      );
     });
     $("lesson-histogram").replaceChildren(...items);
     // Half the sum of all gaps: the share of the draws that fell elsewhere than expected.
     const gap = rows.reduce((sum, { probability }, row) => sum + Math.abs(probability - shares[row]), 0) / 2;
-    if (this.#total) {
-      say($("lesson-total"), "lesson.total", { total: () => number(this.#total, 0), gap: () => percent(gap) });
+    const total = this.#total;
+    if (total) {
+      say($("lesson-total"), "lesson.total", { total: () => number(total, 0), gap: () => percent(gap) });
     } else {
       say($("lesson-total"), "lesson.total.none");
     }

@@ -24,13 +24,28 @@ export function drawLine(container, { values, rows, label }) {
   const marks = seen.map((value, i) => {
     const at = percent(place(value));
     const named = i < rows.length && rows[i].token !== null;
-    return svg("line", { class: "mark", x1: at, x2: at, y1: BASE - (named ? 14 : 8), y2: BASE, "data-row": named ? String(i) : null });
+    return svg("line", {
+      class: "mark",
+      x1: at,
+      x2: at,
+      y1: BASE - (named ? 14 : 8),
+      y2: BASE,
+      "data-row": named ? String(i) : null,
+    });
   });
-  container.replaceChildren(svg("svg", { role: "img", "aria-label": label, height: String(HEIGHT) },
-    svg("line", { class: "axis", x1: "0%", x2: "100%", y1: BASE, y2: BASE }),
-    ...ticks(best).map((tick) => svg("text", { class: "tick", x: percent(place(tick)), y: BASE + 18, "text-anchor": "middle" }, number(tick, 0))),
-    beyond > 0 && svg("text", { class: "tick", x: "0%", y: HEIGHT - 1 }, `← ${number(beyond, 0)}`),
-    ...marks, ...names(rows, values, place, container.clientWidth || 600)));
+  container.replaceChildren(
+    svg(
+      "svg",
+      { role: "img", "aria-label": label, height: String(HEIGHT) },
+      svg("line", { class: "axis", x1: "0%", x2: "100%", y1: BASE, y2: BASE }),
+      ...ticks(best).map((tick) =>
+        svg("text", { class: "tick", x: percent(place(tick)), y: BASE + 18, "text-anchor": "middle" }, number(tick, 0)),
+      ),
+      beyond > 0 && svg("text", { class: "tick", x: "0%", y: HEIGHT - 1 }, `← ${number(beyond, 0)}`),
+      ...marks,
+      ...names(rows, values, place, container.clientWidth || 600),
+    ),
+  );
 }
 
 /** Names in rows over the line; one for which there is no room in any row is left out. */
@@ -43,7 +58,19 @@ function names(rows, values, place, lineWidth) {
     const row = taken.findIndex((left) => left - at >= width);
     if (row < 0) return [];
     taken[row] = at;
-    return [svg("text", { class: "name", x: percent(at), y: BASE - 20 - row * 15, "text-anchor": at > 0.97 ? "end" : "middle", "data-row": String(i) }, glyph(token))];
+    return [
+      svg(
+        "text",
+        {
+          class: "name",
+          x: percent(at),
+          y: BASE - 20 - row * 15,
+          "text-anchor": at > 0.97 ? "end" : "middle",
+          "data-row": String(i),
+        },
+        glyph(token),
+      ),
+    ];
   });
 }
 

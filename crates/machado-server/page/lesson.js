@@ -6,7 +6,7 @@ import { fixed, glyph, number, onLanguage, percent, say, spoken, t } from "./lan
 import { Drawing } from "./lesson-draw.js";
 import { drawLine } from "./lesson-line.js";
 import { allCandidates, model, onModel, withModel } from "./models.js";
-import { answered, problem } from "./notice.js";
+import { answered, problem, saySkipped } from "./notice.js";
 import { softmax } from "./sampling.js";
 import { onEnter } from "./tabs.js";
 
@@ -65,10 +65,7 @@ async function ask() {
     showTokens(tokens);
     answered("lesson");
     say($("lesson-status"), "");
-    if (skipped?.length) {
-      const characters = skipped.map(({ character, count }) => `${character} ×${count}`).join(", ");
-      say($("lesson-status"), "skipped", { characters });
-    }
+    saySkipped($("lesson-status"), skipped);
     draw();
   } catch (error) {
     problem(error, $("lesson-status"), "lesson", ask);
@@ -81,7 +78,9 @@ function showTokens(tokens) {
   const last = tokens.slice(-24);
   $("lesson-tokens").replaceChildren(
     ...(tokens.length > last.length ? [h("li", { class: "soft" }, "…")] : []),
-    ...last.map(({ token, id }) => h("li", {}, h("span", { class: "glyph" }, glyph(token)), h("small", {}, String(id)))),
+    ...last.map(({ token, id }) =>
+      h("li", {}, h("span", { class: "glyph" }, glyph(token)), h("small", {}, String(id))),
+    ),
   );
 }
 
@@ -92,10 +91,14 @@ function compute(candidates, temperature) {
   const sum = powers.reduce((a, b) => a + b, 0);
   const probabilities = softmax(scaled);
   const rows = candidates.slice(0, ROWS).map((candidate, i) => ({
-    ...candidate, scaled: scaled[i], power: powers[i], probability: probabilities[i],
+    ...candidate,
+    scaled: scaled[i],
+    power: powers[i],
+    probability: probabilities[i],
   }));
   const others = {
-    token: null, count: candidates.length - rows.length,
+    token: null,
+    count: candidates.length - rows.length,
     power: powers.slice(ROWS).reduce((a, b) => a + b, 0),
     probability: probabilities.slice(ROWS).reduce((a, b) => a + b, 0),
   };
@@ -108,13 +111,15 @@ function draw() {
   $("lesson-temperature-value").textContent = fixed(temperature, 2);
   if (!answer) return;
   numbers = compute(answer.candidates, temperature);
-  const partial = answer.candidates.length < answer.vocabulary_size;
+  const { sum } = numbers;
+  const { candidates, vocabulary_size: all } = answer;
+  const partial = candidates.length < all;
   $("lesson-partial").hidden = !partial;
-  if (partial) say($("lesson-partial"), "lesson.partial", { count: () => number(answer.candidates.length, 0) });
+  if (partial) say($("lesson-partial"), "lesson.partial", { count: () => number(candidates.length, 0) });
   showLines();
   showTable();
-  say($("lesson-logits-text"), "lesson.logits.text", { count: () => number(answer.vocabulary_size, 0) });
-  say($("lesson-sum"), "lesson.sum", { sum: () => power(numbers.sum) });
+  say($("lesson-logits-text"), "lesson.logits.text", { count: () => number(all, 0) });
+  say($("lesson-sum"), "lesson.sum", { sum: () => power(sum) });
   showExample();
   drawing.show(numbers);
 }
@@ -124,7 +129,11 @@ function showLines() {
   const { candidates, rows, temperature } = numbers;
   const logits = candidates.map(({ logit }) => logit);
   drawLine($("lesson-line"), { values: logits, rows, label: t("lesson.line") });
-  drawLine($("lesson-line-scaled"), { values: logits.map((logit) => logit / temperature), rows, label: t("lesson.line.scaled") });
+  drawLine($("lesson-line-scaled"), {
+    values: logits.map((logit) => logit / temperature),
+    rows,
+    label: t("lesson.line.scaled"),
+  });
 }
 
 function showTable() {
@@ -136,12 +145,15 @@ function showTable() {
     const name = row.token === null ? t("lesson.others", { count: number(row.count, 0) }) : glyph(row.token);
     const bar = h("span", { class: "inbar", "aria-hidden": "true" });
     setStyles(bar, { width: `${(100 * row.probability) / largest}%` });
-    return h("tr", { "data-row": String(index), tabindex: "0", "data-token": row.token },
+    return h(
+      "tr",
+      { "data-row": String(index), tabindex: "0", "data-token": row.token },
       h("th", { scope: "row", class: "glyph", "aria-label": row.token === null ? null : spoken(row.token) }, name),
       h("td", {}, row.logit === undefined ? "" : fixed(row.logit)),
       h("td", {}, row.scaled === undefined ? "" : fixed(row.scaled)),
       h("td", {}, power(row.power)),
-      h("td", { class: "with-bar" }, bar, h("span", {}, percent(row.probability))));
+      h("td", { class: "with-bar" }, bar, h("span", {}, percent(row.probability))),
+    );
   });
   // A row that has the focus keeps it while the slider moves beside it.
   const focused = document.activeElement?.closest?.("#lesson-table tr")?.dataset.row;
@@ -151,10 +163,15 @@ function showTable() {
 
 /** The whole calculation for the likeliest token, in figures. */
 function showExample() {
-  const [first] = numbers.rows;
+  const { rows, sum, temperature } = numbers;
+  const [first] = rows;
   say($("lesson-example"), "lesson.example", {
-    token: glyph(first.token), logit: () => fixed(first.logit), temperature: () => fixed(numbers.temperature),
-    scaled: () => fixed(first.scaled), power: () => power(first.power), sum: () => power(numbers.sum),
+    token: glyph(first.token),
+    logit: () => fixed(first.logit),
+    temperature: () => fixed(temperature),
+    scaled: () => fixed(first.scaled),
+    power: () => power(first.power),
+    sum: () => power(sum),
     probability: () => percent(first.probability),
   });
 }

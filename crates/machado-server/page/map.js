@@ -21,7 +21,9 @@ export function start(given) {
     const point = event.target.closest("[data-feature]");
     if (point) actions.open(Number(point.dataset.feature));
   });
-  $("map-picture").addEventListener("pointerover", (event) => look(event.target.closest("[data-feature]")?.dataset.feature));
+  $("map-picture").addEventListener("pointerover", (event) =>
+    look(event.target.closest("[data-feature]")?.dataset.feature),
+  );
   $("map-picture").addEventListener("pointerleave", () => look());
   onLanguage(draw);
   onModel(() => (map = null));
@@ -53,20 +55,39 @@ function draw() {
   if (!map) return;
   const { agreement, groups, points } = map;
   if (agreement) {
-    const figures = { observed: () => percent(agreement.observed), chance: () => percent(agreement.chance), p: () => number(agreement.p, 3) };
+    const figures = {
+      observed: () => percent(agreement.observed),
+      chance: () => percent(agreement.chance),
+      p: () => number(agreement.p, 3),
+    };
     say($("map-status"), agreement.p < 0.05 ? "map.agreement" : "map.no_agreement", figures);
   } else {
     say($("map-status"), "");
   }
   const place = (value) => EDGE + value * (SIDE - 2 * EDGE);
   const dots = points.map(({ id, x, y, group }) => {
-    const dot = svg("circle", { cx: place(x), cy: place(y), r: 4, "data-feature": String(id), "data-group": String(group) });
+    const dot = svg("circle", {
+      cx: place(x),
+      cy: place(y),
+      r: 4,
+      "data-feature": String(id),
+      "data-group": String(group),
+    });
     setStyles(dot, { fill: colour(group) });
     return dot;
   });
-  $("map-picture").replaceChildren(svg("svg", {
-    viewBox: `0 0 ${SIDE} ${SIDE}`, role: "img", "aria-label": t("map.label", { points: number(points.length, 0), groups: number(groups.length, 0) }),
-  }, ...dots, ...names(groups, place)));
+  $("map-picture").replaceChildren(
+    svg(
+      "svg",
+      {
+        viewBox: `0 0 ${SIDE} ${SIDE}`,
+        role: "img",
+        "aria-label": t("map.label", { points: number(points.length, 0), groups: number(groups.length, 0) }),
+      },
+      ...dots,
+      ...names(groups, place),
+    ),
+  );
   $("map-groups").replaceChildren(...groups.map(groupItem));
   look();
   mark();
@@ -82,7 +103,13 @@ function names(groups, place) {
     const hit = taken.some((other) => Math.abs(other.y - at.y) < 20 && Math.abs(other.x - at.x) < half + other.half);
     if (hit) continue;
     taken.push({ ...at, half });
-    shown.push(svg("text", { x: at.x, y: at.y, "text-anchor": "middle", class: "map-name" }, name.length > 24 ? `${name.slice(0, 23)}…` : name));
+    shown.push(
+      svg(
+        "text",
+        { x: at.x, y: at.y, "text-anchor": "middle", class: "map-name" },
+        name.length > 24 ? `${name.slice(0, 23)}…` : name,
+      ),
+    );
   }
   return shown;
 }
@@ -95,13 +122,33 @@ function groupItem({ id, name, size }) {
   const list = h("ul", { class: "map-members" });
   const dot = h("span", { class: "map-dot", "aria-hidden": "true" });
   setStyles(dot, { background: colour(id) });
-  const details = h("details", { "data-group": String(id) }, h("summary", {}, dot, name, " ", h("small", {}, number(size, 0))), list);
+  const details = h(
+    "details",
+    { "data-group": String(id) },
+    h("summary", {}, dot, name, " ", h("small", {}, number(size, 0))),
+    list,
+  );
   // Thousands of buttons are made only where somebody looks.
   details.addEventListener("toggle", () => {
     if (!details.open || list.children.length) return;
-    list.append(...members.map((point) => h("li", {}, h("button", {
-      type: "button", class: "plain", "data-feature": String(point.id), onclick: () => actions.open(point.id),
-    }, `${point.id} · ${point.label}`))));
+    list.append(
+      ...members.map((point) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            {
+              type: "button",
+              class: "plain",
+              "data-feature": String(point.id),
+              onclick: () => actions.open(point.id),
+            },
+            `${point.id} · ${point.label}`,
+          ),
+        ),
+      ),
+    );
   });
   details.addEventListener("pointerenter", () => dim(id));
   details.addEventListener("pointerleave", () => dim(null));

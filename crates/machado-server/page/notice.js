@@ -32,6 +32,13 @@ export function problem(error, status, name, retry) {
   }
 }
 
+/** Adds which characters the model left out, if any, to what `element` says. */
+export function saySkipped(element, skipped) {
+  if (!skipped?.length) return;
+  const characters = skipped.map(({ character, count }) => `${character} ×${count}`).join(", ");
+  element.append(" ", say(h("span", { class: "bad" }), "skipped", { characters }));
+}
+
 function showGone() {
   $("gone").hidden = false;
   $("gone").classList.remove("back");

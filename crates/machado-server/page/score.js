@@ -2,11 +2,12 @@
 
 import { call } from "./api.js";
 import { Bars } from "./bars.js";
+import { coloured, sayFigures } from "./coloured.js";
 import { $, h, memory } from "./dom.js";
-import { fixed, number, onLanguage, percent, say, spoken, t } from "./language.js";
+import { fixed, named, number, onLanguage, say, t } from "./language.js";
 import { model, onModel, withModel } from "./models.js";
-import { answered, problem } from "./notice.js";
-import { bits, warmth } from "./sampling.js";
+import { answered, problem, saySkipped } from "./notice.js";
+import { bits } from "./sampling.js";
 import { TokenText } from "./tokens.js";
 
 const ALTERNATIVES = 10;
@@ -59,22 +60,18 @@ async function ask() {
 function draw() {
   $("score-result").hidden = !score;
   if (!score) return;
-  text.show(score.tokens.map(({ token, logprob }) => ({
-    text: token, warmth: logprob === null ? null : warmth(logprob),
-    label: logprob === null ? spoken(token) : t("token.label", { token: spoken(token), probability: percent(Math.exp(logprob)) }),
-  })));
+  text.show(score.tokens.map(({ token, logprob }) => coloured({ text: token, logprob })));
   showFigures();
   showMostSurprising();
-  if (score.skipped?.length) {
-    const characters = score.skipped.map(({ character, count }) => `${character} ×${count}`).join(", ");
-    say($("score-status"), "skipped", { characters });
-  }
+  saySkipped($("score-status"), score.skipped);
   look(picked);
   showPicked();
 }
 
 function showFigures() {
-  const uniform = Math.log2(model().meta.vocabulary_size);
+  const { perplexity } = score;
+  const vocabulary = model().meta.vocabulary_size;
+  const uniform = Math.log2(vocabulary);
   const perToken = score.nats_per_token / Math.LN2;
   const figures = [
     ["score.bits_per_character", fixed(score.bits_per_character, 3)],
@@ -85,10 +82,15 @@ function showFigures() {
     ["score.scored", number(score.scored_tokens, 0)],
     ["score.characters", number(score.characters, 0)],
   ];
-  $("score-figures").replaceChildren(...figures.map(([key, value]) =>
-    h("div", {}, say(h("dt"), key), h("dd", { "data-figure": key.slice(6) }, value))));
+  $("score-figures").replaceChildren(
+    ...figures.map(([key, value]) => h("div", {}, say(h("dt"), key), h("dd", { "data-figure": key.slice(6) }, value))),
+  );
   const gain = uniform / perToken;
-  const figure = { perplexity: () => number(score.perplexity, 1), vocabulary: () => number(model().meta.vocabulary_size, 0), gain: () => number(gain, 1) };
+  const figure = {
+    perplexity: () => number(perplexity, 1),
+    vocabulary: () => number(vocabulary, 0),
+    gain: () => number(gain, 1),
+  };
   say($("score-plain"), gain > 1 ? "score.plain.better" : "score.plain.worse", figure);
 }
 
@@ -96,21 +98,32 @@ function showFigures() {
 function showMostSurprising() {
   const scored = score.tokens.map((token, index) => ({ ...token, index })).filter(({ logprob }) => logprob !== null);
   const worst = scored.sort((a, b) => a.logprob - b.logprob).slice(0, 8);
-  $("score-worst").replaceChildren(...worst.map(({ token, logprob, index }) => {
-    const before = score.tokens.slice(Math.max(0, index - 14), index).map((one) => one.token).join("");
-    return h("li", {}, h("button", { type: "button", class: "plain", onclick: () => pick(index) },
-      h("span", { class: "soft" }, `…${before}`), h("b", {}, token === " " ? "␣" : token), ` ${number(bits(logprob), 1)} bits`));
-  }));
+  $("score-worst").replaceChildren(
+    ...worst.map(({ token, logprob, index }) => {
+      const before = score.tokens
+        .slice(Math.max(0, index - 14), index)
+        .map((one) => one.token)
+        .join("");
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          { type: "button", class: "plain", onclick: () => pick(index) },
+          h("span", { class: "soft" }, `…${before}`),
+          h("b", {}, token === " " ? "␣" : token),
+          ` ${number(bits(logprob), 1)} bits`,
+        ),
+      );
+    }),
+  );
 }
 
 function look(index) {
   const token = index === null ? null : score?.tokens[index];
   if (!token) return say($("score-look"), "score.look");
-  if (token.logprob === null) return say($("score-look"), "score.first", { token: spoken(token.token) });
-  return say($("score-look"), "token.figures.rank", {
-    token: () => spoken(token.token), probability: () => percent(Math.exp(token.logprob)),
-    bits: () => number(bits(token.logprob), 1), rank: token.rank,
-  });
+  if (token.logprob === null) return say($("score-look"), "score.first", { token: () => named(token.token) });
+  return sayFigures($("score-look"), { ...token, text: token.token });
 }
 
 function pick(index) {
@@ -125,13 +138,14 @@ function showPicked() {
   const token = picked === null ? null : score?.tokens[picked];
   $("score-picked").hidden = !token;
   if (!token) return;
-  say($("score-picked-title"), "score.instead", { token: () => spoken(token.token) });
+  say($("score-picked-title"), "score.instead", { token: () => named(token.token) });
   const rows = token.top.map(({ token: other, id, logprob }) => ({ id, token: other, p: Math.exp(logprob) }));
   if (token.logprob !== null && !rows.some(({ id }) => id === token.id)) {
     rows.push({ id: token.id, token: token.token, p: Math.exp(token.logprob) });
   }
   bars.show(rows, token.id);
   say($("score-entropy"), token.entropy_nats === null ? "" : "score.entropy", {
-    entropy: () => number(token.entropy_nats / Math.LN2, 2), like: () => number(Math.exp(token.entropy_nats), 1),
+    entropy: () => number(token.entropy_nats / Math.LN2, 2),
+    like: () => number(Math.exp(token.entropy_nats), 1),
   });
 }

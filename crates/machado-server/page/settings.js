@@ -1,7 +1,7 @@
 // How tokens are drawn: one table of all settings, the fields for them, and what they are in a request.
 
 import { h, memory } from "./dom.js";
-import { fixed, onLanguage, say } from "./language.js";
+import { fixed, onLanguage, say, translate } from "./language.js";
 
 /**
  * Each setting by its name in the API. `kind` is "range" (slider), "number" or "text"; `neutral` is the value that
@@ -55,14 +55,22 @@ export function asRequest() {
 /** Puts fields for some settings into `container`; all fields for one setting show the same value. */
 export function addFields(container, prefix, names) {
   for (const name of names) container.append(field(`${prefix}-${name}`, name));
+  translate(container);
 }
 
 function field(id, name) {
   const { kind, min, max, step } = table[name];
   const help = `${id}-help`;
   const input = h("input", {
-    id, type: kind, min, max, step, "data-setting": name, "aria-describedby": help,
-    autocomplete: "off", "data-t-placeholder": name === "seed" ? "set.seed.any" : null,
+    id,
+    type: kind,
+    min,
+    max,
+    step,
+    "data-setting": name,
+    "aria-describedby": help,
+    autocomplete: "off",
+    "data-t-placeholder": name === "seed" ? "set.seed.any" : null,
   });
   const shown = kind === "range" ? h("output", { for: id }) : null;
   const show = () => {
@@ -78,10 +86,13 @@ function field(id, name) {
   listeners.push(show);
   onLanguage(show);
   show();
-  return h("div", { class: "field" },
+  return h(
+    "div",
+    { class: "field" },
     h("label", { for: id }, say(h("span"), `set.${name}`), shown && " ", shown),
     input,
-    say(h("small", { id: help }), `set.${name}.help`));
+    say(h("small", { id: help }), `set.${name}.help`),
+  );
 }
 
 /** The value of a field held to its limits, or null while there is none. */

@@ -17,14 +17,28 @@ export class Story {
   #future = [];
   versions = [];
 
-  get prompt() { return this.#state.prompt; }
-  get pieces() { return this.#state.pieces; }
-  get canUndo() { return this.#past.length > 0; }
-  get canRedo() { return this.#future.length > 0; }
+  get prompt() {
+    return this.#state.prompt;
+  }
+  get pieces() {
+    return this.#state.pieces;
+  }
+  get canUndo() {
+    return this.#past.length > 0;
+  }
+  get canRedo() {
+    return this.#future.length > 0;
+  }
 
   /** The whole text, or that before piece `upTo`. */
   text(upTo = this.pieces.length) {
-    return this.prompt + this.pieces.slice(0, upTo).map(({ text }) => text).join("");
+    return (
+      this.prompt +
+      this.pieces
+        .slice(0, upTo)
+        .map(({ text }) => text)
+        .join("")
+    );
   }
 
   /**
@@ -47,7 +61,9 @@ export class Story {
     this.#state = { ...this.#state, promptIds };
   }
 
-  get promptIds() { return this.#state.promptIds; }
+  get promptIds() {
+    return this.#state.promptIds;
+  }
 
   /** Starts anew; what was there stays as a version. */
   begin(prompt) {
@@ -105,7 +121,9 @@ export class Story {
   /** Ids belong to one model; with another the text is read anew. */
   forgetIds() {
     const without = (state) => ({
-      ...state, promptIds: null, pieces: state.pieces.map((piece) => ({ ...piece, ids: null })),
+      ...state,
+      promptIds: null,
+      pieces: state.pieces.map((piece) => ({ ...piece, ids: null })),
     });
     this.#state = without(this.#state);
     this.#past = this.#past.map(without);

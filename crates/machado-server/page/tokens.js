@@ -48,8 +48,13 @@ export class TokenText {
   append(token) {
     const index = this.#tokens.push(token) - 1;
     const span = h("span", {
-      role: "option", id: `${this.#id}-${index}`, "data-index": String(index), "data-token": token.text,
-      "aria-label": token.label, "aria-selected": "false", "data-by": token.by,
+      role: "option",
+      id: `${this.#id}-${index}`,
+      "data-index": String(index),
+      "data-token": token.text,
+      "aria-label": token.label,
+      "aria-selected": "false",
+      "data-by": token.by,
     });
     paint(span, token);
     // A line end is seen as a sign, and still ends the line.
@@ -96,8 +101,12 @@ export class TokenText {
       return;
     }
     const to = {
-      ArrowRight: () => at + 1, ArrowLeft: () => at - 1, Home: () => 0, End: () => last,
-      ArrowDown: () => this.#lineFrom(at, 1), ArrowUp: () => this.#lineFrom(at, -1),
+      ArrowRight: () => at + 1,
+      ArrowLeft: () => at - 1,
+      Home: () => 0,
+      End: () => last,
+      ArrowDown: () => this.#lineFrom(at, 1),
+      ArrowUp: () => this.#lineFrom(at, -1),
     }[event.key];
     if (!to || last < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
@@ -114,7 +123,11 @@ export class TokenText {
       if (Math.abs(offsetTop - from.offsetTop) < 4) continue;
       line ??= offsetTop;
       if (Math.abs(offsetTop - line) > 4) break;
-      if (best === index || Math.abs(offsetLeft - from.offsetLeft) < Math.abs(this.#at(best).offsetLeft - from.offsetLeft)) best = i;
+      if (
+        best === index ||
+        Math.abs(offsetLeft - from.offsetLeft) < Math.abs(this.#at(best).offsetLeft - from.offsetLeft)
+      )
+        best = i;
     }
     return best;
   }

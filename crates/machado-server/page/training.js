@@ -1,6 +1,6 @@
 // A training, live or done: curves, figures, and what the model wrote on its way.
 
-import { ApiError, call, follow, pause } from "./api.js";
+import { alive, ApiError, call, follow, Gone, pause } from "./api.js";
 import { drawChart } from "./chart.js";
 import { $, h } from "./dom.js";
 import { duration, fixed, number, onLanguage, percent, say, t } from "./language.js";
@@ -10,6 +10,7 @@ import { onEnter } from "./tabs.js";
 
 /** Redrawn at most this often, however fast the steps come. */
 const REDRAW_MS = 500;
+const RETRY_MS = 2000;
 const SAMPLES = 10;
 
 let run = null;
@@ -33,6 +34,7 @@ export function start() {
 
 async function enter() {
   if (!model() || following) return;
+  if (!model().meta.run) return show(false);
   const mine = new AbortController();
   following = mine;
   try {
@@ -41,8 +43,15 @@ async function enter() {
     show(true);
     draw();
     await listen(mine.signal);
+    // Whoever comes back to the view later asks anew: a run that has ended can be made longer.
+    if (following === mine) following = null;
   } catch (error) {
     if (following === mine) following = null;
+    // A stream may end although the server is there, for instance as the run was stopped.
+    if (error instanceof Gone && (await alive())) {
+      await pause(RETRY_MS);
+      return $("view-training").hidden ? undefined : enter();
+    }
     if (error instanceof ApiError && error.code === "no_run") return show(false);
     if (run) say($("training-state"), "training.lost");
     problem(error, $("training-status"), "training", enter);
@@ -73,7 +82,10 @@ function show(there) {
 }
 
 const of = (kind) => run.events.filter(({ event }) => event === kind);
-const points = (kind, metric) => of(kind).filter((one) => Number.isFinite(one[metric])).map((one) => [one.step, one[metric]]);
+const points = (kind, metric) =>
+  of(kind)
+    .filter((one) => Number.isFinite(one[metric]))
+    .map((one) => [one.step, one[metric]]);
 
 function draw() {
   if (!run) return;
@@ -91,7 +103,9 @@ function draw() {
     ];
     const last = (curve) => (curve.points.length ? number(curve.points[curve.points.length - 1][1], 3) : "–");
     drawChart($(`training-${metric}`), {
-      titleKey: `training.${metric}`, xKey: "training.step", curves,
+      titleKey: `training.${metric}`,
+      xKey: "training.step",
+      curves,
       describe: () => t(`training.${metric}.describe`, { training: last(curves[0]), validation: last(curves[1]) }),
     });
   }
@@ -105,8 +119,10 @@ function showFigures() {
   const evaluated = of("evaluated");
   const best = evaluated.filter(({ best: is }) => is).pop() ?? evaluated[evaluated.length - 1];
   const elapsed = run.events[run.events.length - 1]?.elapsed_seconds;
-  const left = run.state === "training" && run.total_steps && last.ms_per_step
-    ? ((run.total_steps - run.steps) * last.ms_per_step) / 1000 : null;
+  const left =
+    run.state === "training" && run.total_steps && last.ms_per_step
+      ? ((run.total_steps - run.steps) * last.ms_per_step) / 1000
+      : null;
   const figures = [
     ["step", `${number(run.steps, 0)}${run.total_steps ? ` / ${number(run.total_steps, 0)}` : ""}`],
     ["epoch", number(last.epoch, 0)],
@@ -116,27 +132,54 @@ function showFigures() {
     ["loss_now", fixed(last.loss, 4)],
     ["best", best ? fixed(best.val_loss, 4) : "–"],
     ["bits", best ? fixed(best.bits_per_character, 3) : "–"],
-    ["rate", number(last.learning_rate, { maximumSignificantDigits: 3, notation: last.learning_rate < 1e-4 ? "scientific" : "standard" })],
+    [
+      "rate",
+      number(last.learning_rate, {
+        maximumSignificantDigits: 3,
+        notation: last.learning_rate < 1e-4 ? "scientific" : "standard",
+      }),
+    ],
   ];
-  $("training-figures").replaceChildren(...figures.map(([name, value]) =>
-    h("div", {}, say(h("dt"), `training.figure.${name}`), h("dd", { "data-figure": name }, value))));
+  $("training-figures").replaceChildren(
+    ...figures.map(([name, value]) =>
+      h("div", {}, say(h("dt"), `training.figure.${name}`), h("dd", { "data-figure": name }, value)),
+    ),
+  );
 }
 
 /** The curves of validation in figures. */
 function showTable() {
-  const head = ["step", "epoch", "val_loss", "val_accuracy", "bits", "best"].map((name) => say(h("th", { scope: "col" }), `training.table.${name}`));
-  const rows = of("evaluated").map((one) => h("tr", {},
-    h("th", { scope: "row" }, number(one.step, 0)), h("td", {}, number(one.epoch, 0)), h("td", {}, fixed(one.val_loss, 4)),
-    h("td", {}, percent(one.val_accuracy)), h("td", {}, fixed(one.bits_per_character, 3)), h("td", {}, one.best ? "✓" : "")));
+  const head = ["step", "epoch", "val_loss", "val_accuracy", "bits", "best"].map((name) =>
+    say(h("th", { scope: "col" }), `training.table.${name}`),
+  );
+  const rows = of("evaluated").map((one) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, number(one.step, 0)),
+      h("td", {}, number(one.epoch, 0)),
+      h("td", {}, fixed(one.val_loss, 4)),
+      h("td", {}, percent(one.val_accuracy)),
+      h("td", {}, fixed(one.bits_per_character, 3)),
+      h("td", {}, one.best ? "✓" : ""),
+    ),
+  );
   $("training-table").replaceChildren(h("thead", {}, h("tr", {}, ...head)), h("tbody", {}, ...rows));
 }
 
 function showSamples() {
   const samples = of("sample").reverse();
   const shown = allSamples ? samples : samples.slice(0, SAMPLES);
-  $("training-samples").replaceChildren(...shown.map(({ step, prompt, text, temperature }) => h("li", {},
-    h("p", { class: "soft" }, t("training.sample", { step: number(step, 0), temperature: number(temperature, 2) })),
-    h("blockquote", {}, h("span", { class: "soft" }, prompt), text))));
+  $("training-samples").replaceChildren(
+    ...shown.map(({ step, prompt, text, temperature }) =>
+      h(
+        "li",
+        {},
+        h("p", { class: "soft" }, t("training.sample", { step: number(step, 0), temperature: number(temperature, 2) })),
+        h("blockquote", {}, h("span", { class: "soft" }, prompt), text),
+      ),
+    ),
+  );
   $("training-no-samples").hidden = samples.length > 0;
   $("training-all").hidden = samples.length <= SAMPLES;
   say($("training-all"), allSamples ? "training.fewer" : "training.all", { count: () => number(samples.length, 0) });

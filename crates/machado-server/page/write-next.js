@@ -2,10 +2,10 @@
 
 import { call } from "./api.js";
 import { Bars } from "./bars.js";
-import { $, debounce, h } from "./dom.js";
-import { number, onLanguage, say, spoken } from "./language.js";
+import { $, debounce } from "./dom.js";
+import { named, number, onLanguage, say } from "./language.js";
 import { allCandidates, model, withModel } from "./models.js";
-import { problem } from "./notice.js";
+import { problem, saySkipped } from "./notice.js";
 import { penalize, reshape } from "./sampling.js";
 import { asRequest, onSettings, REPEAT_WINDOW, settings } from "./settings.js";
 
@@ -31,13 +31,14 @@ export class NextPanel {
       this.#rows = this.#rows === FEW ? MANY : FEW;
       this.#draw();
     });
-    $("write-again").addEventListener("click", () => actions.again(this.#index));
+    $("write-again").addEventListener("click", () => this.#index !== null && actions.again(this.#index));
     $("write-to-end").addEventListener("click", () => actions.close());
     $("write-own").addEventListener("submit", (event) => {
       event.preventDefault();
       const own = $("write-own-text").value;
+      if (!own || this.#index === null) return;
       $("write-own-text").value = "";
-      if (own) actions.type(this.#index, own);
+      actions.type(this.#index, own);
     });
     // Where all candidates are here, nothing has to be asked for a new temperature.
     onSettings(() => {
@@ -89,7 +90,10 @@ export class NextPanel {
     const piece = this.#story.pieces[this.#index];
     this.#head();
     if (!piece?.top.length) return;
-    this.#bars.show(piece.top.map(([token, logprob]) => ({ id: token, token, p: Math.exp(logprob) })), piece.text);
+    this.#bars.show(
+      piece.top.map(([token, logprob]) => ({ id: token, token, p: Math.exp(logprob) })),
+      piece.text,
+    );
   }
 
   #complete() {
@@ -102,7 +106,10 @@ export class NextPanel {
     const context = this.#story.request(this.#index);
     const recent = Array.isArray(context) ? context.slice(-REPEAT_WINDOW) : [];
     const penalized = penalize(candidates, recent, settings().repeat_penalty);
-    const probabilities = reshape(penalized.map(({ logit }) => logit), settings());
+    const probabilities = reshape(
+      penalized.map(({ logit }) => logit),
+      settings(),
+    );
     return penalized.map((one, i) => ({ ...one, p: probabilities[i] }));
   }
 
@@ -117,27 +124,31 @@ export class NextPanel {
     const chosen = all.find(({ id }) => id === here);
     if (chosen && !rows.some(({ id }) => id === here)) rows.push({ ...chosen, ghost: Math.exp(chosen.logprob) });
     this.#bars.show(rows, here);
+    const vocabulary = this.#answer.vocabulary_size;
     const possible = all.filter(({ p }) => p > 0).length;
     const entropy = all.reduce((sum, { p }) => (p > 0 ? sum - p * Math.log2(p) : sum), 0);
     say($("write-next-status"), "next.figures", {
-      possible: () => number(possible, 0), all: () => number(this.#answer.vocabulary_size, 0),
-      entropy: () => number(entropy, 2), like: () => number(2 ** entropy, 1),
+      possible: () => number(possible, 0),
+      all: () => number(vocabulary, 0),
+      entropy: () => number(entropy, 2),
+      like: () => number(2 ** entropy, 1),
     });
-    const skipped = (this.#answer.skipped ?? []).map(({ character, count }) => `${character} ×${count}`).join(", ");
-    if (skipped) $("write-next-status").append(" ", say(h("span", { class: "bad" }), "skipped", { characters: skipped }));
+    saySkipped($("write-next-status"), this.#answer.skipped);
     $("write-more").hidden = all.length <= FEW;
     say($("write-more"), this.#rows === FEW ? "next.more" : "next.fewer");
   }
 
   #head() {
     const piece = this.#story.pieces[this.#index];
-    if (piece) say($("write-next-title"), "next.instead", { token: () => spoken(piece.text) });
+    if (piece) say($("write-next-title"), "next.instead", { token: () => named(piece.text) });
     else say($("write-next-title"), "next.title");
     $("write-to-end").hidden = !piece;
     say($("write-again"), piece ? "next.again" : "next.draw");
   }
 
   #choose({ id, token }) {
+    // While the model writes, the bars are those of before.
+    if (this.#index === null) return;
     const known = this.#answer?.candidates.find((one) => one.id === id);
     const top = (this.#answer?.candidates ?? []).slice(0, 10).map((one) => [one.token, one.logprob]);
     const atHand = this.#story.pieces[this.#index]?.top ?? [];

@@ -1,17 +1,18 @@
 // The view to write in: text streams in, and can be taken up again at each of its tokens.
 
 import { call } from "./api.js";
+import { coloured, sayFigures } from "./coloured.js";
 import { complete } from "./completion.js";
-import { $, debounce, h, memory } from "./dom.js";
-import { number, onLanguage, percent, say, spoken, t } from "./language.js";
+import { $, debounce, memory } from "./dom.js";
+import { named, number, onLanguage, say } from "./language.js";
 import { model, onModel, withModel } from "./models.js";
-import { answered, problem } from "./notice.js";
-import { bits, warmth } from "./sampling.js";
-import { addFields, asRequest, reset, settings } from "./settings.js";
+import { answered, problem, saySkipped } from "./notice.js";
+import { addFields, asRequest, reset } from "./settings.js";
 import { Story } from "./story.js";
 import { onEnter } from "./tabs.js";
 import { TokenText } from "./tokens.js";
 import { NextPanel } from "./write-next.js";
+import { showVersions } from "./write-versions.js";
 
 const story = new Story();
 let text;
@@ -24,8 +25,13 @@ export function start() {
   text = new TokenText($("write-text"), { onLook: look, onPick: pick });
   next = new NextPanel(story, { choose: replace, type, again: writeFrom, close: () => pick(null) });
   const clicks = {
-    "write-go": begin, "write-continue": () => writeFrom(story.pieces.length), "write-stop": () => writing?.abort(),
-    "write-undo": () => back("undo"), "write-redo": () => back("redo"), "write-copy": copy, "write-reset": reset,
+    "write-go": begin,
+    "write-continue": () => writeFrom(story.pieces.length),
+    "write-stop": () => writing?.abort(),
+    "write-undo": () => back("undo"),
+    "write-redo": () => back("redo"),
+    "write-copy": copy,
+    "write-reset": reset,
   };
   for (const [id, run] of Object.entries(clicks)) $(id).addEventListener("click", run);
   $("write-prompt").addEventListener("input", () => {
@@ -68,43 +74,57 @@ const draftLater = debounce(200, () => {
 async function begin() {
   const prompt = beginning();
   let begun = false;
-  await run(async (signal) => {
-    story.begin(prompt);
-    begun = true;
-    await draw(signal);
-  }, () => (begun ? writeFrom(story.pieces.length) : begin()));
+  await run(
+    async (signal) => {
+      story.begin(prompt);
+      begun = true;
+      await draw(signal);
+    },
+    () => (begun ? writeFrom(story.pieces.length) : begin()),
+  );
 }
 
 /** Goes on from before piece `index`, by drawing. */
 async function writeFrom(index) {
   if (!story.text()) return begin();
-  await run(async (signal) => {
-    if (index < story.pieces.length) story.cut(index);
-    else story.extend();
-    await draw(signal);
-  }, () => writeFrom(story.pieces.length));
+  await run(
+    async (signal) => {
+      if (index < story.pieces.length) story.cut(index);
+      else story.extend();
+      await draw(signal);
+    },
+    () => writeFrom(story.pieces.length),
+  );
 }
 
 /** Another token instead of that at `index` (or at the end), and on from there. */
 async function replace(index, candidate) {
-  await run(async (signal) => {
-    if (index < story.pieces.length) story.cut(index);
-    else story.extend();
-    const { token, id, logprob, top } = candidate;
-    story.append({ text: token, ids: id === null ? null : [id], logprob, top, by: "picked" });
-    await draw(signal);
-  }, () => writeFrom(story.pieces.length));
+  await run(
+    async (signal) => {
+      if (index < story.pieces.length) story.cut(index);
+      else story.extend();
+      const { token, id, logprob, top } = candidate;
+      // A part of a character has no text of its own; the server names it by its bytes.
+      const text = token.startsWith("bytes:") ? "" : token;
+      story.append({ text, ids: id === null ? null : [id], logprob, top, by: "picked" });
+      await draw(signal);
+    },
+    () => writeFrom(story.pieces.length),
+  );
 }
 
 /** A person's own words from `index` on. */
 async function type(index, own) {
-  await run(async (signal) => {
-    const { tokens, skipped } = await call("tokenize", { body: withModel({ content: own }), signal });
-    story.cut(index);
-    story.append({ text: own, ids: tokens, logprob: null, top: [], by: "typed" });
-    showAll();
-    if (skipped?.length) saySkipped(skipped);
-  }, () => type(index, own));
+  await run(
+    async (signal) => {
+      const { tokens, skipped } = await call("tokenize", { body: withModel({ content: own }), signal });
+      story.cut(index);
+      story.append({ text: own, ids: tokens, logprob: null, top: [], by: "typed" });
+      showAll();
+      saySkipped($("write-status"), skipped);
+    },
+    () => type(index, own),
+  );
 }
 
 /** Does something that can be stopped, with the buttons as they have to be meanwhile; `retry` if the server is lost. */
@@ -124,7 +144,7 @@ async function run(work, retry) {
     if (writing === mine) writing = null;
     story.save();
     showButtons();
-    showVersions();
+    listVersions();
     if (!writing) next.show(story.pieces.length);
   }
 }
@@ -132,6 +152,8 @@ async function run(work, retry) {
 async function draw(signal, skipped = []) {
   showAll();
   $("write-output").hidden = false;
+  // On a phone the choice was made below the text.
+  $("write-look").scrollIntoView({ block: "nearest" });
   // From here on the model goes on from exactly the tokens that it read and wrote.
   if (!story.promptIds && story.prompt) {
     const read = await call("tokenize", { body: withModel({ content: story.prompt }), signal });
@@ -153,36 +175,26 @@ async function draw(signal, skipped = []) {
     }
     const piece = { ...token, by: "model" };
     story.append(piece);
-    text.append(shown(piece));
+    text.append(coloured(piece));
     drawn += 1;
     nats -= token.logprob ?? 0;
   }
   const seconds = (performance.now() - begun) / 1000;
   say($("write-status"), "write.done", {
-    tokens: () => number(drawn, 0), seconds: () => number(seconds, 1), seed: request.seed,
+    tokens: () => number(drawn, 0),
+    seconds: () => number(seconds, 1),
+    seed: request.seed,
     bits: () => number(nats / Math.LN2 / Math.max(1, drawn), 2),
   });
-  if (skipped.length) saySkipped(skipped);
-}
-
-function saySkipped(skipped) {
-  const characters = skipped.map(({ character, count }) => `${character} ×${count}`).join(", ");
-  $("write-status").append(" ", say(h("span", { class: "bad" }), "skipped", { characters }));
-}
-
-/** A piece as the coloured text shows it. */
-function shown({ text: token, logprob, by }) {
-  const drawn = logprob !== null && logprob !== undefined;
-  const label = drawn ? t("token.label", { token: spoken(token), probability: percent(Math.exp(logprob)) }) : spoken(token);
-  return { text: token, warmth: drawn ? warmth(logprob) : null, label, by };
+  saySkipped($("write-status"), skipped);
 }
 
 function showAll() {
   $("write-prompt-shown").textContent = story.prompt;
-  text.show(story.pieces.map(shown));
+  text.show(story.pieces.map(coloured));
   $("write-output").hidden = !story.pieces.length;
   showButtons();
-  showVersions();
+  listVersions();
   look(null);
   if (!writing) next.show(story.pieces.length);
 }
@@ -200,12 +212,9 @@ function showButtons() {
 function look(index) {
   const piece = index === null ? null : story.pieces[index];
   if (!piece) return say($("write-look"), "write.look");
-  if (piece.logprob === null) return say($("write-look"), "write.look.typed", { token: spoken(piece.text) });
+  if (piece.logprob === null) return say($("write-look"), "write.look.typed", { token: () => named(piece.text) });
   const rank = piece.top.findIndex(([token]) => token === piece.text) + 1;
-  return say($("write-look"), rank ? "token.figures.rank" : "token.figures", {
-    token: () => spoken(piece.text), probability: () => percent(Math.exp(piece.logprob)),
-    bits: () => number(bits(piece.logprob), 1), rank,
-  });
+  return sayFigures($("write-look"), { ...piece, rank });
 }
 
 /** Opens the alternatives of a token, or with null goes back to the end of the text. */
@@ -216,33 +225,18 @@ function pick(index) {
   if (index !== null) $("write-next").scrollIntoView({ block: "nearest" });
 }
 
+function listVersions() {
+  showVersions(story, () => {
+    story.save();
+    showAll();
+  });
+}
+
 function back(direction) {
   story[direction]();
   story.save();
   showAll();
   say($("write-status"), "");
-}
-
-/** Texts that were left; a click brings one back. */
-function showVersions() {
-  $("write-versions").hidden = !story.versions.length;
-  $("write-version-list").replaceChildren(...story.versions.map((version) => {
-    const whole = version.prompt + version.pieces.map(({ text: token }) => token).join("");
-    const same = commonLength(whole, story.text());
-    const tail = `…${whole.slice(Math.max(0, same - 20), same + 60)}`;
-    const restore = () => {
-      story.restore(version);
-      story.save();
-      showAll();
-    };
-    return h("li", {}, h("button", { type: "button", class: "plain version", onclick: restore }, tail));
-  }));
-}
-
-function commonLength(a, b) {
-  let i = 0;
-  while (i < a.length && a[i] === b[i]) i += 1;
-  return i;
 }
 
 async function copy() {
@@ -266,6 +260,3 @@ function shortcuts(event) {
     else pick(null);
   }
 }
-
-/** The text and settings as an example for the API view. */
-export const example = () => ({ prompt: $("write-prompt").value, settings: settings() });
