@@ -73,6 +73,19 @@ def echo(subject):
     assert None not in choice.logprobs.token_logprobs[1:], "no log-probability of a later token"
 
 
+@check("what is echoed and written fits together")
+def seam(subject):
+    """After a prompt with a space at its end, and a token that begins with one."""
+    before = PROMPT.rstrip()
+    [token, *_] = subject.tokens(before + " mar")[len(subject.tokens(before)):]
+    for prompt in (PROMPT, before):
+        choice = subject.complete(prompt, echo=True, max_tokens=2, logprobs=1,
+                                  logit_bias={str(token): 100}).choices[0]
+        same(choice.text, "".join(choice.logprobs.tokens), "tokens put together")
+        same(len(choice.logprobs.tokens), len(subject.tokens(before)) + 2 + (prompt != before and subject.kind == "char"),
+             "tokens")
+
+
 @check("echo's log-probabilities are those of `machado evaluate`")
 def evaluated(subject):
     nats, count = subject.nats(TEXT)
