@@ -136,7 +136,15 @@ const DOCUMENTS: [&str; 17] = [
 fn flags_that_documents_name_exist() {
     let place = Place::new();
     let commands = [
-        "train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "convert",
+        "train",
+        "generate",
+        "write",
+        "predict",
+        "evaluate",
+        "decode",
+        "info",
+        "plot",
+        "convert",
         "bench",
         #[cfg(feature = "serve")]
         "serve",

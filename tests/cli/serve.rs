@@ -20,7 +20,8 @@ impl Serving {
     /// Starts it at a free port and waits until it listens.
     pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
         let mut command = Command::new(program());
-        for name in ["MACHADO_MODEL", "MACHADO_API_KEY", "MACHADO_HOST", "MACHADO_PORT", "MACHADO_LOG"]
+        for name in
+            ["MACHADO_MODEL", "MACHADO_API_KEY", "MACHADO_HOST", "MACHADO_PORT", "MACHADO_LOG"]
         {
             command.env_remove(name);
         }
