@@ -21,7 +21,15 @@ let writing = null;
 
 export function start() {
   addFields($("write-main-settings"), "write-setting", ["temperature", "max_tokens"]);
-  addFields($("write-settings"), "write-setting", ["top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"]);
+  addFields($("write-settings"), "write-setting", [
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "repeat_penalty",
+    "seed",
+    "stop",
+  ]);
   text = new TokenText($("write-text"), { onLook: look, onPick: pick });
   next = new NextPanel(story, { choose: replace, type, again: writeFrom, close: () => pick(null) });
   const clicks = {
