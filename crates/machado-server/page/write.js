@@ -56,6 +56,7 @@ export function start() {
 
 /** The first prompt is one that the model may know something to say to. */
 function modelChanged() {
+  writing?.abort();
   const known = memory.read("storyModel");
   if (known !== model().id) story.forgetIds();
   memory.write("storyModel", model().id);
@@ -146,6 +147,8 @@ async function run(work, retry) {
     await work(mine.signal);
     answered("write");
   } catch (error) {
+    // Stopped for something else, which has said so already.
+    if (writing !== mine) return;
     if (error.name === "AbortError") say($("write-status"), "write.stopped");
     else problem(error, $("write-status"), "write", retry);
   } finally {
