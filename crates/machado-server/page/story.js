@@ -47,8 +47,8 @@ export class Story {
    */
   request(upTo = this.pieces.length) {
     const ids = [this.#state.promptIds, ...this.pieces.slice(0, upTo).map(({ ids }) => ids)];
-    const known = ids.every((some) => some?.length);
-    return known ? ids.flat() : this.text(upTo);
+    const known = ids.every((some) => some) && ids.flat();
+    return known?.length ? known : this.text(upTo);
   }
 
   /** What stands in the field before anything was written; no step, since nothing would be lost. */

@@ -181,7 +181,8 @@ async function draw(signal, skipped = []) {
   for await (const token of complete({ ...request, prompt: story.request() }, signal)) {
     if (signal.aborted) throw signal.reason;
     if (token.end) {
-      skipped = [...skipped, ...token.end.skipped];
+      // Told once: by the completion where it got the text, else by what made tokens of it.
+      if (token.end.skipped.length) skipped = token.end.skipped;
       break;
     }
     const piece = { ...token, by: "model" };
@@ -193,7 +194,7 @@ async function draw(signal, skipped = []) {
   const seconds = (performance.now() - begun) / 1000;
   say($("write-status"), "write.done", {
     tokens: () => number(drawn, 0),
-    seconds: () => number(seconds, 1),
+    seconds: () => number(seconds, { maximumSignificantDigits: 2 }),
     seed: request.seed,
     bits: () => number(nats / Math.LN2 / Math.max(1, drawn), 2),
   });
