@@ -59,6 +59,11 @@ impl TokenText {
         self.ends.is_empty()
     }
 
+    /// Characters of a token, on average, and at least one.
+    pub fn characters_per_token(&self) -> usize {
+        (self.text.chars().count() / self.len().max(1)).max(1)
+    }
+
     /// The text of some tokens.
     ///
     /// # Panics
@@ -139,5 +144,6 @@ mod tests {
         assert_eq!(text.tokens(0..1), 0..1);
         assert_eq!(text.tokens(3..5), 3..4);
         assert_eq!(text.at_last_characters(&[1, 2, 3, 4, 5]), [1, 2, 3, 4, 5]);
+        assert_eq!(text.characters_per_token(), 1);
     }
 }

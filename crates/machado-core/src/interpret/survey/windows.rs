@@ -15,6 +15,19 @@ pub struct Window {
     pub tokens: Range<usize>,
 }
 
+/// Characters of a context before and after the place, on average.
+const BEFORE: usize = 48;
+const AFTER: usize = 20;
+
+impl Window {
+    /// The tokens around one at which a feature fires, of a text of so many tokens: about as much text
+    /// whatever a token is. `characters` are those of a token, on average.
+    pub fn around(feature: usize, place: usize, characters: usize, tokens: usize) -> Self {
+        let first = place.saturating_sub(BEFORE / characters);
+        Self { feature, tokens: first..(place + 1 + AFTER / characters).min(tokens) }
+    }
+}
+
 /// Tokens that share a list of the windows that touch them.
 const PER_LIST: usize = 64;
 
