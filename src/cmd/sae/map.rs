@@ -29,7 +29,7 @@ const LONGEST: usize = 36;
 pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
     let inside = Inside::open(args.inside.run.as_deref(), &args.place)?;
     let text = inside.read(&args.inside.text)?;
-    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0 };
+    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0, all_words: false };
     let mut surveys = inside.survey(&text, &inside.alive(), config)?;
     surveys.retain(|survey| survey.active > 0);
     if surveys.len() < 3 {

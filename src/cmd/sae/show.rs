@@ -91,7 +91,12 @@ fn look(
     args: &SaeShowArgs,
 ) -> Result<Vec<Shown>> {
     let near = neighbours(&inside.sae, features, &inside.alive(), NEAR);
-    let config = SurveyConfig { contexts: args.contexts, samples: args.samples, seed: args.seed };
+    let config = SurveyConfig {
+        contexts: args.contexts,
+        samples: args.samples,
+        seed: args.seed,
+        all_words: false,
+    };
     // The neighbours are read too, for their names.
     let mut asked = features.to_vec();
     for &(other, _) in near.iter().flatten() {
