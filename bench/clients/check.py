@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 # They put their checks on the list, in this order.
-from checks import completions, streams, logprobs, crowds, errors, evaluation  # noqa: F401
+from checks import completions, streams, logprobs, features, crowds, errors, evaluation  # noqa: F401
 from checks.checking import CHECKS
 from checks.server import Server
 from checks.subject import Subject

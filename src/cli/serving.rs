@@ -9,7 +9,7 @@ use super::parsers::at_least_one;
 use super::{ComputeArgs, VocabularyArgs};
 
 /// `machado serve`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
     /// A model file of machado or Keras, or the folder of a run; may be given more than once, and with
     /// the name that it has in the API, as in NAME=FILE [default: the model inside the program]

@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use machado_core::math::simd::VectorUnit;
 use machado_core::model::Site;
 use machado_core::tokenizer::UnknownPolicy;
 use machado_interop::saelens;
 use machado_server::{
     About, Autoencoder, Ended, EngineConfig, Limits, ServedModel, ServerConfig, TextSource,
+    WatchedRun,
 };
 use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
@@ -18,7 +20,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::cli::{LogArg, NamedModel, ServeArgs, UsageError};
 use crate::known_text::KnownText;
 use crate::models::{self, LoadedModel};
-use crate::run_folder::RunFolder;
+use crate::run_folder::{self, RunFolder};
 use crate::sae_folder;
 use crate::say::say;
 
@@ -59,7 +61,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<()> {
         say(&format!("listening   http://{shown}  (Ctrl-C ends it)"));
         say(&format!("API         http://{shown}/v1  for clients of OpenAI's completions API"));
     };
-    let outcome = machado_server::serve(models, config(args, compute.threads()), listening);
+    let run = args.run.as_ref().map(|run| watched(args, run, compute.unit())).transpose()?;
+    let config = config(args, compute.threads());
+    let outcome = machado_server::serve(models, run, config, listening);
     match outcome.map_err(|error| explained(error, args))? {
         Ended::Quietly => {
             say("stopped");
@@ -104,7 +108,6 @@ fn config(args: &ServeArgs, threads: usize) -> ServerConfig {
         api_keys: args.api_key.clone(),
         strict_model: args.strict_model,
         cors_origins: args.cors_origin.clone(),
-        run: args.run.clone(),
     }
 }
 
@@ -123,11 +126,45 @@ fn log(level: LogArg) {
         .init();
 }
 
+/// A run, whose model is served again when there is a better one.
+fn watched(args: &ServeArgs, path: &Path, unit: VectorUnit) -> Result<WatchedRun> {
+    let run = RunFolder::open(path)?;
+    let config = run.read_config()?;
+    let last = models::read_all(&run.file(run_folder::LAST), None).ok();
+    let facts = last.and_then(|last| last.checkpoint.file.training);
+    let total_steps = facts.and_then(|facts| config.total_steps(facts.batches_per_epoch));
+    let changed = move |run: &RunFolder| {
+        let best = run.file(run_folder::BEST).metadata().and_then(|of| of.modified());
+        best.ok()
+    };
+    let seen = Mutex::new(changed(&run));
+    let (name, folder) = (name_of(path), path.to_owned());
+    let named = NamedModel { name: None, path: folder.clone() };
+    let args = args.clone();
+    let newer = move || {
+        let now = changed(&run);
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return None;
+        }
+        // Files are put in their place whole. One that cannot be read will not be better in a moment.
+        *seen = now;
+        load(&args, Some(&named), true, unit).ok()
+    };
+    Ok(WatchedRun {
+        name,
+        folder,
+        config: serde_json::to_value(&config)?,
+        total_steps,
+        newer: Box::new(newer),
+    })
+}
+
 fn load(
     args: &ServeArgs,
     named: Option<&NamedModel>,
     is_first: bool,
-    unit: machado_core::math::simd::VectorUnit,
+    unit: VectorUnit,
 ) -> Result<ServedModel> {
     let path = named.map(|named| named.path.as_path());
     let vocabulary = args.vocabulary.vocabulary.as_deref().filter(|_| path.is_some());

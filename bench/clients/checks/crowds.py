@@ -3,10 +3,10 @@
 import asyncio
 import re
 
-from openai import APITimeoutError, AsyncOpenAI
+from openai import APITimeoutError, AsyncOpenAI, OpenAI
 
 from .checking import check, raises, same
-from .server import ask, metrics, wait_until
+from .server import STOP_SECONDS, ask, metrics, wait_until
 from .subject import NO_KEY, PROMPT
 
 AT_ONCE = 32
@@ -60,6 +60,19 @@ def time_out(subject):
             model="x", prompt=[PROMPT] * 4, n=8, max_tokens=4000))
     wait_until(lambda: at_work(subject.url) == 0, 2, "what the client left goes on")
     assert subject.text(), "no text"
+
+
+@check("a server that is told to stop lets streams come to their ends", servers=True)
+def stop(subject):
+    server = subject.other_server()
+    with server as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key=NO_KEY, max_retries=0)
+        stream = iter(client.completions.create(model="x", prompt=PROMPT, n=4, max_tokens=4000, stream=True))
+        next(stream)
+        server.process.terminate()
+        reasons = [choice.finish_reason for chunk in stream for choice in chunk.choices]
+        same(reasons.count("length"), 4, "texts that came to their ends")
+        same(server.process.wait(STOP_SECONDS), 0, "exit code")
 
 
 @check("/metrics is what Prometheus reads, and counts", once=True)

@@ -8,7 +8,7 @@ from openai import (APIStatusError, AuthenticationError, BadRequestError, Intern
                     OpenAI)
 
 from .checking import check, raises, same
-from .server import Busy, ask
+from .server import Busy, Server, ask
 from .subject import NO_KEY, PROMPT
 
 # Field and values that no completion can have.
@@ -111,6 +111,25 @@ def strict_model(subject):
         problem = raises(NotFoundError, lambda: client.completions.create(model="none-such", prompt=PROMPT))
         same((problem.code, problem.param), ("model_not_found", "model"), "code and param")
         assert client.completions.create(model=subject.facts["id"], prompt=PROMPT).choices[0].text
+
+
+@check("two models at once", servers=True)
+def two_models(subject):
+    folders = {"other": subject.work / "word" / "run", "second": subject.work / "bpe" / "run"}
+    if not all(folder.exists() for folder in folders.values()):
+        return "there are no two of them"
+    flags = [word for name, folder in folders.items() for word in ("--model", f"{name}={folder}")]
+    with Server(subject.machado, flags, subject.work / "serve-two.log") as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key=NO_KEY, max_retries=0)
+        same([model.id for model in client.models.list()], list(folders), "models")
+        texts = [client.completions.create(model=name, prompt=PROMPT, temperature=0, max_tokens=20)
+                 for name in ("other", "second", "other")]
+        same([text.model for text in texts], ["other", "second", "other"], "models")
+        same(texts[0].choices, texts[2].choices, "the same model's choices")
+        raises(NotFoundError, lambda: client.completions.create(model="x", prompt=PROMPT))
+        sizes = [ask(f"{url}/tokenizer_info?model={name}").json()["vocab_size"] for name in ("other", "second")]
+        assert sizes[0] != sizes[1], f"vocabularies of {sizes} tokens"
+        shape(ask(f"{url}/tokenizer_info?model=x"), 404, "not_found_error")
 
 
 @check("a wrong key is AuthenticationError", servers=True)

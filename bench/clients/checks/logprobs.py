@@ -21,19 +21,20 @@ def shapes(logprobs, count, top):
 
 @check("shapes of log-probabilities")
 def shape(subject):
+    # Without a space at the end, which may become a part of the first token.
+    prompt = PROMPT.rstrip()
     for top in (1, 5, 20):
-        choice = subject.complete(logprobs=top, max_tokens=25, seed=top).choices[0]
+        choice = subject.complete(prompt, logprobs=top, max_tokens=25, seed=top).choices[0]
         shapes(choice.logprobs, 25, top)
-        joined(choice)
+        joined(choice, len(subject.read(prompt)))
     choice = subject.complete(logprobs=0, max_tokens=25).choices[0]
     same({len(getattr(choice.logprobs, name)) for name in FIELDS}, {25}, "lengths without top ones")
 
 
-def joined(choice):
-    """Tokens put together are the text, and offsets count its characters."""
+def joined(choice, at):
+    """Tokens put together are the text, and offsets count its characters, those of the prompt included."""
     if not any(token.startswith("bytes:") for token in choice.logprobs.tokens):
         same("".join(choice.logprobs.tokens), choice.text, "tokens put together")
-        at = 0
         for token, offset in zip(choice.logprobs.tokens, choice.logprobs.text_offset):
             same(offset, at, f"the offset of {token!r}")
             at += len(token)
@@ -64,12 +65,23 @@ def echo(subject):
     answer = subject.complete(TEXT, echo=True, max_tokens=0, logprobs=3)
     [choice] = answer.choices
     count = len(subject.tokens(TEXT))
-    same((choice.text, choice.finish_reason), (TEXT, "length"), "the choice")
+    same((choice.text, choice.finish_reason), (subject.read(TEXT), "length"), "the choice")
     same((answer.usage.prompt_tokens, answer.usage.completion_tokens), (count, 0), "usage")
     shapes(choice.logprobs, count, 3)
-    joined(choice)
+    joined(choice, 0)
     same((choice.logprobs.token_logprobs[0], choice.logprobs.top_logprobs[0]), (None, None), "the first token's")
     assert None not in choice.logprobs.token_logprobs[1:], "no log-probability of a later token"
+
+
+@check("what is echoed and written fits together")
+def seam(subject):
+    """After a prompt with a space at its end, and a token that begins with one."""
+    before = PROMPT.rstrip()
+    [token, *_] = subject.tokens(before + " mar")[len(subject.tokens(before)):]
+    for prompt in (PROMPT, before):
+        choice = subject.complete(prompt, echo=True, max_tokens=2, logprobs=1,
+                                  logit_bias={str(token): 100}).choices[0]
+        same(choice.text, "".join(choice.logprobs.tokens), "tokens put together")
 
 
 @check("echo's log-probabilities are those of `machado evaluate`")

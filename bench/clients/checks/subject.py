@@ -69,6 +69,10 @@ class Subject:
     def tokens(self, text):
         return ask(f"{self.url}/tokenize", {"content": text}).json()["tokens"]
 
+    def read(self, text):
+        """The text as the model reads it: some models have no capitals."""
+        return ask(f"{self.url}/detokenize", {"tokens": self.tokens(text)}).json()["content"]
+
     def program(self, command, *args, given=""):
         """What `machado COMMAND` prints, as JSON."""
         done = subprocess.run([self.machado, command, *self.model_flags, "--json", *args],

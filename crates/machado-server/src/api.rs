@@ -3,7 +3,10 @@
 pub mod completions;
 mod health;
 mod models;
+mod openapi;
 mod probs;
+mod query;
+mod run;
 mod score;
 mod tokenize;
 
@@ -28,6 +31,9 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/tokenize", post(tokenize::tokenize))
         .route("/detokenize", post(tokenize::detokenize))
         .route("/tokenizer_info", get(tokenize::info))
+        .route("/v1/run", get(run::run))
+        .route("/v1/run/events", get(run::events))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/health", get(health::health))
         .route("/v1/health", get(health::health))
         .route("/metrics", get(health::metrics))

@@ -1,7 +1,7 @@
 //! What all requests share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -10,13 +10,16 @@ use crate::config::ServerConfig;
 use crate::engine::{Engine, Job, Refused};
 use crate::error::{ApiError, ApiResult};
 use crate::metrics::Metrics;
+use crate::run::WatchedRun;
 use crate::served::ServedModel;
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct App {
-    /// The models, at least one.
-    pub models: Vec<Arc<ServedModel>>,
+    /// The models, at least one. That of a run that is watched is replaced when there is a better one.
+    models: Vec<RwLock<Arc<ServedModel>>>,
+    /// The run that can be watched; its model is the first one.
+    pub run: Option<Arc<WatchedRun>>,
     /// What computes.
     pub engine: Engine,
     /// How it is served.
@@ -35,13 +38,32 @@ impl App {
     ///
     /// # Panics
     /// If there is none.
-    pub fn new(models: Vec<ServedModel>, engine: Engine, config: ServerConfig) -> Self {
+    pub fn new(
+        models: Vec<ServedModel>,
+        run: Option<WatchedRun>,
+        engine: Engine,
+        config: ServerConfig,
+    ) -> Self {
         assert!(!models.is_empty(), "a model to serve");
         let metrics = Metrics::new(&engine);
         let (stopping, _) = watch::channel(false);
-        let models = models.into_iter().map(Arc::new).collect();
-        let (nonce, count) = (random(), AtomicU64::new(0));
-        Self { models, engine, config, metrics, stopping, nonce, count }
+        let models = models.into_iter().map(|model| RwLock::new(Arc::new(model))).collect();
+        let (run, nonce, count) = (run.map(Arc::new), random(), AtomicU64::new(0));
+        Self { models, run, engine, config, metrics, stopping, nonce, count }
+    }
+
+    /// The models as they are now.
+    pub fn models(&self) -> impl Iterator<Item = Arc<ServedModel>> {
+        self.models.iter().map(|model| model.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Takes over the model of the run that is watched, if there is another one since the last time.
+    /// Who has begun with the one before goes on with it.
+    pub fn renew(&self) {
+        if let Some(model) = self.run.as_ref().and_then(|run| (run.newer)()) {
+            tracing::info!(model = model.id, weights = model.fingerprint, "a newer model");
+            *self.models[0].write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
+        }
     }
 
     /// The model that a request names. Where only one is served, any name will do: many clients have
@@ -49,17 +71,18 @@ impl App {
     ///
     /// # Errors
     /// If there is none of this name.
-    pub fn model(&self, name: Option<&str>) -> ApiResult<&Arc<ServedModel>> {
-        let first = &self.models[0];
-        let Some(name) = name else { return Ok(first) };
-        let named = self.models.iter().find(|model| model.id == name);
-        let only = (self.models.len() == 1 && !self.config.strict_model).then_some(first);
-        named.or(only).ok_or_else(|| {
-            let known: Vec<&str> = self.models.iter().map(|model| &model.id[..]).collect();
-            let message =
-                format!("there is no model \"{name}\" here; there is: {}", known.join(", "));
-            ApiError::not_found("model_not_found", message).with_param("model")
-        })
+    pub fn model(&self, name: Option<&str>) -> ApiResult<Arc<ServedModel>> {
+        let mut models: Vec<Arc<ServedModel>> = self.models().collect();
+        let Some(name) = name else { return Ok(models.swap_remove(0)) };
+        if let Some(model) = models.iter().find(|model| model.id == name) {
+            return Ok(model.clone());
+        }
+        if models.len() == 1 && !self.config.strict_model {
+            return Ok(models.swap_remove(0));
+        }
+        let known: Vec<&str> = models.iter().map(|model| &model.id[..]).collect();
+        let message = format!("there is no model \"{name}\" here; there is: {}", known.join(", "));
+        Err(ApiError::not_found("model_not_found", message).with_param("model"))
     }
 
     /// Gives jobs to the engine.

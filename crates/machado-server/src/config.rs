@@ -20,8 +20,6 @@ pub struct ServerConfig {
     pub strict_model: bool,
     /// Other sites whose pages may ask from a browser; `*` for all.
     pub cors_origins: Vec<String>,
-    /// The folder of a run whose training can be watched.
-    pub run: Option<std::path::PathBuf>,
 }
 
 /// What a request may ask for, and for how long.

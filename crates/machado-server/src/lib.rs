@@ -11,6 +11,7 @@
 mod error;
 mod served;
 mod engine;
+mod run;
 mod config;
 mod metrics;
 mod app;
@@ -27,6 +28,7 @@ mod serve;
 
 pub use config::{Limits, ServerConfig};
 pub use engine::EngineConfig;
+pub use run::WatchedRun;
 pub use serve::{ServeError, serve};
 pub use served::{About, Autoencoder, ServedModel, TextSource};
 pub use server::{Ended, Server, StartError};

@@ -7,6 +7,7 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::config::ServerConfig;
+use crate::run::WatchedRun;
 use crate::served::ServedModel;
 use crate::server::{Ended, Server, StartError};
 
@@ -31,6 +32,7 @@ pub enum ServeError {
 /// If the server cannot start.
 pub fn serve(
     models: Vec<ServedModel>,
+    run: Option<WatchedRun>,
     config: ServerConfig,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<Ended, ServeError> {
@@ -41,7 +43,7 @@ pub fn serve(
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        let server = Server::bind(models, config).await?;
+        let server = Server::bind(models, run, config).await?;
         let address = server.address()?;
         let mut signals = Signals::new()?;
         let (stop, stopped) = oneshot::channel();

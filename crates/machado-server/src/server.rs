@@ -17,8 +17,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
+use tower::util::option_layer;
 use tower::{Layer, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -28,11 +30,15 @@ use crate::app::App;
 use crate::config::ServerConfig;
 use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::run::WatchedRun;
 use crate::served::ServedModel;
 use crate::{api, keys, observe, page};
 
 /// How long a connection may take to say what it wants, and be kept with nothing to say.
 const HEADERS: Duration = Duration::from_secs(30);
+
+/// How often a newer model of a run is looked for.
+const RENEW: Duration = Duration::from_secs(2);
 
 /// A server that has its address and waits for [`run`](Server::run).
 #[derive(Debug)]
@@ -73,12 +79,16 @@ impl Server {
     ///
     /// # Errors
     /// If the address or threads cannot be had.
-    pub async fn bind(models: Vec<ServedModel>, config: ServerConfig) -> Result<Self, StartError> {
+    pub async fn bind(
+        models: Vec<ServedModel>,
+        run: Option<WatchedRun>,
+        config: ServerConfig,
+    ) -> Result<Self, StartError> {
         let address = config.address;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|source| StartError::Address { address, source })?;
         let engine = Engine::start(config.engine)?;
-        let app = Arc::new(App::new(models, engine, config));
+        let app = Arc::new(App::new(models, run, engine, config));
         Ok(Self { app, listener })
     }
 
@@ -95,6 +105,7 @@ impl Server {
         let Self { app, listener } = self;
         let limits = app.config.limits;
         let service = service(&app);
+        let renewing = app.run.is_some().then(|| tokio::spawn(renew(app.clone())));
         let room = Arc::new(Semaphore::new(limits.connections));
         let graceful = GracefulShutdown::new();
         tokio::pin!(stop);
@@ -129,11 +140,25 @@ impl Server {
             });
         }
         drop(listener);
+        if let Some(renewing) = renewing {
+            renewing.abort();
+        }
         app.stopping.send_replace(true);
         let running = graceful.count();
         tracing::info!(connections = running, "stopping");
         let ended = timeout(limits.shutdown, graceful.shutdown()).await;
         if ended.is_ok() { Ended::Quietly } else { Ended::CutOff }
+    }
+}
+
+/// Looks for a newer model from time to time.
+async fn renew(app: Arc<App>) {
+    loop {
+        sleep(RENEW).await;
+        let app = app.clone();
+        if spawn_blocking(move || app.renew()).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -144,7 +169,7 @@ fn service(
     let router: Router<()> = api::routes()
         .merge(page::routes())
         .layer(from_fn_with_state(app.clone(), keys::check))
-        .layer(cors(&app.config.cors_origins))
+        .layer(option_layer(cors(&app.config.cors_origins)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app.clone());
@@ -183,9 +208,9 @@ where
 }
 
 /// Pages of which other sites may ask.
-fn cors(origins: &[String]) -> CorsLayer {
+fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
     let origins = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
@@ -193,10 +218,11 @@ fn cors(origins: &[String]) -> CorsLayer {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
     let key = HeaderName::from_static("x-api-key");
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, key])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION, key]);
+    Some(layer)
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

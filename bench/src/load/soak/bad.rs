@@ -159,7 +159,7 @@ fn no_http(visitor: &mut Visitor) -> Outcome {
     // The server may be gone before all is sent.
     let _ = connection.send(beginning);
     let _ = connection.send_no_more();
-    closed_or(&mut connection, &[400, 404, 505])
+    closed_or(&mut connection, &[400, 404, 408, 505])
 }
 
 fn huge_header(visitor: &mut Visitor) -> Outcome {

@@ -156,8 +156,7 @@ fn score(visitor: &mut Visitor) -> Outcome {
         Err(outcome) => outcome,
         Ok(found) => {
             let tokens = found["tokens"].as_array().map_or(0, Vec::len);
-            let right = found["scored_tokens"] == tokens.saturating_sub(1)
-                && found["characters"] == text.chars().count();
+            let right = found["scored_tokens"] == tokens.saturating_sub(1) && tokens > 0;
             holds(right, "a value for each token but the first", &found)
         }
     }
@@ -197,7 +196,7 @@ fn pages(visitor: &mut Visitor) -> Outcome {
     status(&answer, &[200]).map_err(|problem| format!("{page}: {problem}"))
 }
 
-/// The model may have none, and no run: then 404.
+/// The model may have none, and no run: then 404, or 400 where a field asks for one.
 fn features(visitor: &mut Visitor) -> Outcome {
     let steered = json!({
         "prompt": visitor.prompt(50),
@@ -210,5 +209,5 @@ fn features(visitor: &mut Visitor) -> Outcome {
         2 => visitor.ask(&requests::get("/v1/features?limit=20"))?,
         _ => visitor.ask(&requests::get("/v1/run"))?,
     };
-    status(&answer, &[200, 404])
+    status(&answer, &[200, 400, 404])
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::query::Query;
 use super::tokenize::ModelQuery;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -60,7 +61,7 @@ pub struct ModelMeta {
 /// The models that are served
 #[utoipa::path(get, path = "/v1/models", responses((status = 200, body = ModelList)))]
 pub async fn list(State(app): State<Arc<App>>) -> Answer<ModelList> {
-    let data = app.models.iter().map(|model| entry(&app, model)).collect();
+    let data = app.models().map(|model| entry(&app, &model)).collect();
     Answer(ModelList { object: "list", data })
 }
 
@@ -74,8 +75,8 @@ pub async fn one(
     Path(id): Path<String>,
 ) -> ApiResult<Answer<ModelEntry>> {
     // Here a name has to be right.
-    match app.models.iter().find(|model| model.id == id) {
-        Some(model) => Ok(Answer(entry(&app, model))),
+    match app.models().find(|model| model.id == id) {
+        Some(model) => Ok(Answer(entry(&app, &model))),
         None => {
             let message = format!("there is no model \"{id}\" here; /v1/models lists them");
             Err(ApiError::not_found("model_not_found", message).with_param("model"))
@@ -89,7 +90,7 @@ pub async fn props(
     State(app): State<Arc<App>>,
     query: Query<ModelQuery>,
 ) -> ApiResult<Answer<Value>> {
-    let model = app.model(query.model.as_deref())?;
+    let model = app.model(query.0.model.as_deref())?;
     let limits = &app.config.limits;
     Ok(Answer(json!({
         "default_generation_settings": {
@@ -117,6 +118,11 @@ pub(super) fn standardize(model: &ServedModel) -> String {
     name.ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// Whether it is the model of the run that is watched, if there is one.
+fn is_first(app: &App, model: &ServedModel) -> bool {
+    app.models().next().is_some_and(|first| first.id == model.id)
+}
+
 fn entry(app: &App, model: &ServedModel) -> ModelEntry {
     let meta = ModelMeta {
         name: model.about.name.clone(),
@@ -127,7 +133,7 @@ fn entry(app: &App, model: &ServedModel) -> ModelEntry {
         layers: model.model.config.layer_names(),
         built_in: model.about.is_built_in,
         features: model.autoencoder.is_some(),
-        run: app.config.run.is_some(),
+        run: is_first(app, model) && app.run.is_some(),
         training: model.about.training.clone(),
         sample_prompt: model.about.sample_prompt.clone(),
     };

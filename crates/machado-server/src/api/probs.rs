@@ -99,7 +99,7 @@ pub async fn probs(
     let empty = PromptField::Text(String::new());
     let prompt = request.prompt.as_ref().unwrap_or(&empty);
     let encoded = model.encode_prompt(prompt, "prompt")?;
-    let lane = steer::lane(model, request.steer.as_deref(), request.steer_reach.as_deref())?;
+    let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
     let (events, mut receiver) = mpsc::channel(1);
     let job = Job {
         number: 0,

@@ -97,7 +97,7 @@ pub async fn score(
         let message = format!("a text may have {limit} tokens, but this one has {found}");
         return Err(ApiError::of("text", message));
     }
-    let lane = steer::lane(model, request.steer.as_deref(), request.steer_reach.as_deref())?;
+    let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
     let mut scores = Vec::with_capacity(found);
     if found > 0 {
         let (events, mut receiver) = mpsc::channel(16);
@@ -121,7 +121,7 @@ pub async fn score(
             return Err(ApiError::shutting_down());
         }
     }
-    Ok(Answer(summed(model, &scores, encoded.skipped)))
+    Ok(Answer(summed(&model, &scores, encoded.skipped)))
 }
 
 fn summed(model: &ServedModel, scores: &[TokenScore], skipped: Vec<Skipped>) -> Score {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use machado_core::tokenizer::UnknownPolicy;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::completions::Skipped;
+use super::query::Query;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::json::Json;
@@ -115,15 +116,15 @@ pub async fn info(
     State(app): State<Arc<App>>,
     query: Query<ModelQuery>,
 ) -> ApiResult<Answer<TokenizerInfo>> {
-    let model = app.model(query.model.as_deref())?;
+    let model = app.model(query.0.model.as_deref())?;
     Ok(Answer(TokenizerInfo {
         eos_token: None,
-        bos_token: begin_of_text(model),
+        bos_token: begin_of_text(&model),
         pad_token: None,
         unk_token: None,
         vocab_size: model.model.tokenizer.vocabulary_size(),
         tokenizer: model.model.tokenizer.name(),
-        standardize: super::models::standardize(model),
+        standardize: super::models::standardize(&model),
     }))
 }
 

@@ -1,7 +1,6 @@
 //! What a request for completions is answered.
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// A whole answer, or one chunk of a stream.
@@ -51,10 +50,21 @@ pub struct Logprobs {
     /// ln of their probabilities, before temperature, penalties and filters; null for a first token.
     pub token_logprobs: Vec<Option<f32>>,
     /// The likeliest tokens in each place with ln of their probabilities, and the one that came.
-    #[schema(value_type = Vec<Object>)]
-    pub top_logprobs: Vec<Option<Map<String, Value>>>,
+    #[schema(value_type = Vec<Option<Object>>)]
+    pub top_logprobs: Vec<Option<Top>>,
     /// Where each token begins, in characters from the beginning of the prompt.
     pub text_offset: Vec<usize>,
+}
+
+/// Tokens and numbers, sent as an object. A number here is written as it is elsewhere: clients compare
+/// the largest one with that of the token that came.
+#[derive(Debug)]
+pub struct Top(pub Vec<(String, f32)>);
+
+impl Serialize for Top {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(token, logprob)| (token, logprob)))
+    }
 }
 
 /// How many tokens there were.

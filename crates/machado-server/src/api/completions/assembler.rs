@@ -1,9 +1,8 @@
 //! From events of the engine to what is added to each text.
 
 use machado_core::tokenizer::CharacterJoiner;
-use serde_json::Map;
 
-use super::answer::{CompletionChoice, Logprobs};
+use super::answer::{CompletionChoice, Logprobs, Top};
 use super::plan::Plan;
 use crate::engine::{Burst, Event, Step, TokenScore};
 use crate::tokens::text_of;
@@ -193,13 +192,14 @@ impl Plan {
         for score in scores {
             let (text, begins) = text_of(tokenizer, score.id);
             let top = score.logprob.map(|logprob| {
-                let mut top = Map::new();
-                for &(id, logprob) in &score.top {
-                    top.insert(text_of(tokenizer, id).0, number(logprob));
+                let mut top: Vec<(String, f32)> = (score.top.iter())
+                    .map(|&(id, logprob)| (text_of(tokenizer, id).0, logprob))
+                    .collect();
+                // The token that came is always there.
+                if !score.top.iter().any(|&(id, _)| id == score.id) {
+                    top.push((text.clone(), logprob));
                 }
-                // The token that came is always there, with the very same number.
-                top.entry(text.clone()).or_insert_with(|| number(logprob));
-                top
+                Top(top)
             });
             logprobs.tokens.push(text);
             logprobs.token_logprobs.push(score.logprob);
@@ -215,9 +215,4 @@ impl Plan {
             ..CompletionChoice::default()
         }
     }
-}
-
-/// A number of four bytes as it stands elsewhere in the answer: as short as it can be told.
-fn number(value: f32) -> serde_json::Value {
-    value.to_string().parse::<serde_json::Number>().map_or(serde_json::Value::Null, Into::into)
 }

@@ -61,7 +61,7 @@ impl Plan {
         app: &App,
         request: CompletionRequest,
     ) -> ApiResult<(Self, Vec<Job>, mpsc::Receiver<Event>)> {
-        let model = app.model(request.model.as_deref())?.clone();
+        let model = app.model(request.model.as_deref())?;
         let limits = &app.config.limits;
         if request.suffix.as_ref().is_some_and(|suffix| !suffix.is_empty()) {
             let message = "suffix is not supported: these models only write on";
