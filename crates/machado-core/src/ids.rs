@@ -147,6 +147,11 @@ impl TokenIds {
         with_ids!(self, ids => ids[position].to_u32())
     }
 
+    /// Leaves out all ids but the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        with_ids!(self, ids => ids.truncate(len));
+    }
+
     /// Calls `visit` with each id of a range, in order.
     ///
     /// # Panics

@@ -66,6 +66,7 @@ pub use strongest::Strongest;
 pub use superposition::{Recovery, Superposition};
 pub use survey::{
     BANDS, FeatureSurvey, Firing, PropertyMatch, SurveyConfig, TokenLabels, Window, WordLift,
+    WordMet,
 };
 pub use token_text::TokenText;
 pub use train_on_text::Reading;

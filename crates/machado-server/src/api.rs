@@ -1,6 +1,7 @@
 //! The routes, one file each.
 
 pub mod completions;
+mod features;
 mod health;
 mod models;
 mod openapi;
@@ -28,6 +29,10 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/models/{id}", get(models::one))
         .route("/v1/probs", post(probs::probs))
         .route("/v1/score", post(score::score))
+        .route("/v1/features", get(features::list))
+        .route("/v1/features/map", get(features::map))
+        .route("/v1/features/{id}", get(features::one))
+        .route("/v1/activations", post(features::activations))
         .route("/tokenize", post(tokenize::tokenize))
         .route("/detokenize", post(tokenize::detokenize))
         .route("/tokenizer_info", get(tokenize::info))

@@ -1,7 +1,7 @@
 //! What all requests share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::config::ServerConfig;
 use crate::engine::{Engine, Job, Refused};
 use crate::error::{ApiError, ApiResult};
+use crate::features::Features;
 use crate::metrics::Metrics;
 use crate::run::WatchedRun;
 use crate::served::ServedModel;
@@ -18,6 +19,8 @@ use crate::served::ServedModel;
 pub struct App {
     /// The models, at least one. That of a run that is watched is replaced when there is a better one.
     models: Vec<RwLock<Arc<ServedModel>>>,
+    /// The features of those models of which they have been asked for.
+    features: Mutex<Vec<Arc<Features>>>,
     /// The run that can be watched; its model is the first one.
     pub run: Option<Arc<WatchedRun>>,
     /// What computes.
@@ -49,7 +52,8 @@ impl App {
         let (stopping, _) = watch::channel(false);
         let models = models.into_iter().map(|model| RwLock::new(Arc::new(model))).collect();
         let (run, nonce, count) = (run.map(Arc::new), random(), AtomicU64::new(0));
-        Self { models, run, engine, config, metrics, stopping, nonce, count }
+        let features = Mutex::default();
+        Self { models, features, run, engine, config, metrics, stopping, nonce, count }
     }
 
     /// The models as they are now.
@@ -83,6 +87,19 @@ impl App {
         let known: Vec<&str> = models.iter().map(|model| &model.id[..]).collect();
         let message = format!("there is no model \"{name}\" here; there is: {}", known.join(", "));
         Err(ApiError::not_found("model_not_found", message).with_param("model"))
+    }
+
+    /// The features of a model, if it has some.
+    pub fn features(&self, model: &Arc<ServedModel>) -> Option<Arc<Features>> {
+        let mut known = self.features.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(features) = known.iter().find(|features| features.are_of(model)) {
+            return Some(features.clone());
+        }
+        // Nobody will ask again for those of a model that was replaced.
+        known.retain(|features| self.models().any(|model| features.are_of(&model)));
+        let features = Features::of(model, self.config.engine.threads)?;
+        known.push(features.clone());
+        Some(features)
     }
 
     /// Gives jobs to the engine.

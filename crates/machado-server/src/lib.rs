@@ -11,6 +11,7 @@
 mod error;
 mod served;
 mod engine;
+mod features;
 mod run;
 mod config;
 mod metrics;

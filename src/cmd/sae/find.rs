@@ -63,7 +63,7 @@ fn scores(
 
 /// What features are called by what was measured of them.
 fn names(inside: &Inside, text: &InsideText, features: &[usize]) -> Result<HashMap<usize, String>> {
-    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0 };
+    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0, all_words: false };
     let surveys = inside.survey(text, features, config)?;
     Ok(surveys.iter().map(|survey| (survey.feature, FeatureSurvey::label(survey))).collect())
 }

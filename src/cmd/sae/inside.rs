@@ -17,10 +17,6 @@ use crate::known_text::KnownText;
 use crate::models::{self, LoadedModel};
 use crate::sae_folder::{self, LoadedSae};
 
-/// Characters of a context before and after the place, on average.
-const BEFORE: usize = 48;
-const AFTER: usize = 20;
-
 /// A model and its autoencoder.
 pub(super) struct Inside {
     pub loaded: LoadedModel,
@@ -82,14 +78,10 @@ impl Inside {
     /// The pieces of text around some firing of features, with the activations there.
     pub fn pieces(&self, text: &InsideText, firing: &[(usize, Firing)]) -> Result<Vec<Piece>> {
         let tokens = text.known.ids.len();
-        // About as much text whatever a token is.
-        let per_token = (text.text.text().chars().count() / tokens.max(1)).max(1);
+        let characters = text.text.characters_per_token();
         let windows: Vec<Window> = firing
             .iter()
-            .map(|&(feature, Firing { place, .. })| {
-                let first = place.saturating_sub(BEFORE / per_token);
-                Window { feature, tokens: first..(place + 1 + AFTER / per_token).min(tokens) }
-            })
+            .map(|&(feature, firing)| Window::around(feature, firing.place, characters, tokens))
             .collect();
         if windows.is_empty() {
             return Ok(Vec::new());

@@ -26,7 +26,7 @@ pub(super) fn run(args: &SaeListArgs) -> Result<()> {
     let text = inside.read(&args.inside.text)?;
     let all: Vec<usize> = (0..inside.sae.d_sae()).collect();
     let contexts = if args.html.is_some() { CONTEXTS } else { 0 };
-    let config = SurveyConfig { contexts, samples: 0, seed: 0 };
+    let config = SurveyConfig { contexts, samples: 0, seed: 0, all_words: false };
     let mut features = inside.survey(&text, &all, config)?;
     sort(&mut features, args.by);
     let everything = args.json || args.html.is_some();

@@ -1,6 +1,5 @@
 //! `machado sae map`: features on a plane, like near like.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -30,7 +29,7 @@ const LONGEST: usize = 36;
 pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
     let inside = Inside::open(args.inside.run.as_deref(), &args.place)?;
     let text = inside.read(&args.inside.text)?;
-    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0 };
+    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0, all_words: false };
     let mut surveys = inside.survey(&text, &inside.alive(), config)?;
     surveys.retain(|survey| survey.active > 0);
     if surveys.len() < 3 {
@@ -41,7 +40,7 @@ pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
         );
     }
     let features: Vec<usize> = surveys.iter().map(|survey| survey.feature).collect();
-    let by_size = ((features.len() as f64 / 2.0).sqrt() as usize).clamp(2, 24);
+    let by_size = GroupsConfig::usual_groups(features.len());
     let config = GroupsConfig {
         neighbours: args.neighbours.min(features.len() - 1),
         groups: args.groups.unwrap_or(by_size).min(features.len()),
@@ -52,7 +51,8 @@ pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
     let rules: Vec<Option<usize>> =
         surveys.iter().map(|survey| survey.property.map(|rule| rule.property)).collect();
     let agreement = groups.agreement(&rules, &config);
-    let names = group_names(&surveys, &groups);
+    let labels: Vec<String> = surveys.iter().map(FeatureSurvey::label).collect();
+    let names = groups.names(&labels);
     files::write(&args.out, svg(&surveys, &groups, &names).as_bytes())?;
     say(&format!("saved       {}", args.out.display()));
     let mut out = std::io::stdout().lock();
@@ -64,32 +64,6 @@ pub(super) fn run(args: &SaeMapArgs) -> Result<()> {
     Ok(())
 }
 
-/// For each group the label that is most over-represented in it.
-fn group_names(surveys: &[FeatureSurvey], groups: &Groups) -> Vec<String> {
-    let labels: Vec<String> = surveys.iter().map(FeatureSurvey::label).collect();
-    let mut in_all: HashMap<&str, f64> = HashMap::new();
-    labels.iter().for_each(|label| *in_all.entry(label).or_default() += 1.0);
-    let count = groups.group.iter().max().map_or(0, |last| last + 1);
-    let name = |group: usize| {
-        let mut inside: HashMap<&str, f64> = HashMap::new();
-        let own = labels.iter().zip(&groups.group).filter(|(_, own)| **own == group);
-        own.for_each(|(label, _)| *inside.entry(label).or_default() += 1.0);
-        // Often here, and of all that are called so many here.
-        let weight = |label: &str, here: f64| here * (here / in_all[label]).sqrt();
-        let best = inside.into_iter().max_by(|a, b| {
-            weight(a.0, a.1).total_cmp(&weight(b.0, b.1)).then_with(|| b.0.cmp(a.0))
-        });
-        best.map_or_else(String::new, |(label, _)| label.to_owned())
-    };
-    (0..count).map(name).collect()
-}
-
-fn sizes(groups: &Groups, count: usize) -> Vec<usize> {
-    let mut sizes = vec![0; count];
-    groups.group.iter().for_each(|&group| sizes[group] += 1);
-    sizes
-}
-
 fn as_text(
     surveys: &[FeatureSurvey],
     groups: &Groups,
@@ -98,7 +72,7 @@ fn as_text(
 ) -> String {
     let mut out =
         format!("{} features in {} groups\n\n", grouped(surveys.len() as u64), names.len());
-    for (group, (name, size)) in names.iter().zip(sizes(groups, names.len())).enumerate() {
+    for (group, (name, size)) in names.iter().zip(groups.sizes()).enumerate() {
         let own = surveys.iter().zip(&groups.group).filter(|(_, own)| **own == group);
         let some: Vec<String> = own.take(6).map(|(survey, _)| survey.feature.to_string()).collect();
         let _ = writeln!(
@@ -145,7 +119,7 @@ fn as_json(
         .collect();
     let groups: Vec<Value> = names
         .iter()
-        .zip(sizes(groups, names.len()))
+        .zip(groups.sizes())
         .map(|(label, size)| json!({"label": label, "features": size}))
         .collect();
     json!({
@@ -185,14 +159,13 @@ fn svg(surveys: &[FeatureSurvey], groups: &Groups, names: &[String]) -> String {
     );
     let (mut numbers, mut list) = (String::new(), String::new());
     let mut taken: Vec<[f64; 2]> = Vec::new();
-    for (group, (name, size)) in names.iter().zip(sizes(groups, names.len())).enumerate() {
+    let sized = names.iter().zip(groups.sizes()).zip(groups.middles());
+    for (group, ((name, size), middle)) in sized.enumerate() {
         let colour = colour(group, names.len());
-        let own = || {
-            let all = surveys.iter().zip(&groups.places).zip(&groups.group);
-            all.filter(move |(_, own)| **own == group).map(|(dot, _)| dot)
-        };
+        let own = surveys.iter().zip(&groups.places).zip(&groups.group);
+        let own = own.filter(|(_, own)| **own == group).map(|(dot, _)| dot);
         let _ = writeln!(svg, "<g class=\"g\" id=\"g{group}\" fill=\"{colour}\">");
-        for (survey, &[x, y]) in own() {
+        for (survey, &[x, y]) in own {
             // Larger where it fires more often; by logarithm, as densities differ a thousandfold.
             let radius = (7.0 + 1.2 * survey.density().max(1e-6).log10()).clamp(2.0, 7.0);
             let _ = writeln!(
@@ -216,9 +189,8 @@ fn svg(surveys: &[FeatureSurvey], groups: &Groups, names: &[String]) -> String {
             SIZE + 28.0,
             escaped(&shown)
         );
-        if size > 0 {
-            let middle = |i: usize| at(median(own().map(|(_, place)| place[i]).collect()));
-            let [x, mut y] = [middle(0), middle(1)];
+        if let Some(middle) = middle {
+            let [x, mut y] = middle.map(at);
             // A number steps down until it covers no other.
             let covers = |other: &[f64; 2], y: f64| {
                 (other[1] - y).abs() < 20.0 && (other[0] - x).abs() < 28.0
@@ -234,11 +206,6 @@ fn svg(surveys: &[FeatureSurvey], groups: &Groups, names: &[String]) -> String {
         }
     }
     svg + &numbers + &list + "</svg>\n"
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// A colour for each group, as different as can be.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use machado_core::interpret::{
-    BANDS, FeatureSurvey, Firing, Handle, Promoted, ReadOut, SurveyConfig, neighbours, properties,
+    BANDS, FeatureSurvey, Firing, Promoted, ReadOut, SurveyConfig, neighbours, properties,
 };
 use serde_json::{Value, json};
 
@@ -22,9 +22,6 @@ use crate::say::say;
 /// Tokens promoted and suppressed, and features alike.
 const TOKENS: usize = 10;
 const NEAR: usize = 6;
-
-/// Places at which a small push is measured, where the last layer does not read the site.
-const PUSHES: usize = 64;
 
 /// All that is shown of a feature.
 struct Shown {
@@ -94,7 +91,12 @@ fn look(
     args: &SaeShowArgs,
 ) -> Result<Vec<Shown>> {
     let near = neighbours(&inside.sae, features, &inside.alive(), NEAR);
-    let config = SurveyConfig { contexts: args.contexts, samples: args.samples, seed: args.seed };
+    let config = SurveyConfig {
+        contexts: args.contexts,
+        samples: args.samples,
+        seed: args.seed,
+        all_words: false,
+    };
     // The neighbours are read too, for their names.
     let mut asked = features.to_vec();
     for &(other, _) in near.iter().flatten() {
@@ -120,7 +122,12 @@ fn look(
         let bands: Vec<usize> = bands.flat_map(|(band, of)| of.iter().map(move |_| band)).collect();
         let samples = bands.into_iter().zip(pieces.by_ref()).collect();
         shown.push(Shown {
-            promoted: promoted(inside, text, survey)?,
+            promoted: inside.reading(&text.known).promoted(
+                &inside.sae,
+                survey.feature,
+                survey.max,
+                TOKENS,
+            )?,
             near: near.into_iter().map(|(i, cosine)| (i, cosine, name_of(i))).collect(),
             survey: survey.clone(),
             contexts,
@@ -128,27 +135,6 @@ fn look(
         });
     }
     Ok(shown)
-}
-
-/// The tokens that a feature makes likelier, and less likely.
-fn promoted(
-    inside: &Inside,
-    text: &InsideText,
-    survey: &FeatureSurvey,
-) -> Result<[Vec<Promoted>; 2]> {
-    if survey.max <= 0.0 {
-        return Ok([Vec::new(), Vec::new()]);
-    }
-    let logits = match ReadOut::after(&inside.site, &inside.loaded.file.model)? {
-        Some(read_out) => read_out.logits(inside.sae.direction(survey.feature), survey.max),
-        None => {
-            let tokens = text.known.ids.len();
-            let places: Vec<usize> = (0..PUSHES).map(|i| tokens * (i + 1) / (PUSHES + 1)).collect();
-            let handle = Handle::feature(&inside.sae, survey.feature, survey.max)?;
-            inside.reading(&text.known).pushed_logits(&handle, &places)?
-        }
-    };
-    Ok(Promoted::extremes(&logits, TOKENS))
 }
 
 /// How the tokens were found, in words.

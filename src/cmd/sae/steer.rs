@@ -133,7 +133,7 @@ fn words_of(
     range: Range<usize>,
 ) -> Result<Vec<WordLift>> {
     let labels = TokenLabels::of(whole);
-    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0 };
+    let config = SurveyConfig { contexts: 0, samples: 0, seed: 0, all_words: false };
     let (sae, maxima) = (&loaded.sae, &loaded.facts.max_activations);
     let surveys = reading.survey(sae, maxima, &[feature], &labels, config, range)?;
     Ok(surveys.into_iter().flat_map(|survey| survey.words).collect())

@@ -41,6 +41,14 @@ pub struct Groups {
     pub places: Vec<[f64; 2]>,
 }
 
+impl GroupsConfig {
+    /// How many groups so many features are put in where nothing else is said: the root of half of them,
+    /// up to 24.
+    pub fn usual_groups(features: usize) -> usize {
+        ((features as f64 / 2.0).sqrt() as usize).clamp(2, 24)
+    }
+}
+
 /// For some features of an autoencoder the `count` features most like each, of all those in `among`
 /// but itself, the most alike first.
 pub fn neighbours(
@@ -82,6 +90,48 @@ impl Groups {
         let group = k_means(&directions, config.groups, &mut rng);
         let places = settle(first_places(&directions, &mut rng), &neighbours, &mut rng);
         Self { neighbours, group, places }
+    }
+
+    /// How many groups there are.
+    pub fn count(&self) -> usize {
+        self.group.iter().max().map_or(0, |last| last + 1)
+    }
+
+    /// How many features each group has.
+    pub fn sizes(&self) -> Vec<usize> {
+        let mut sizes = vec![0; self.count()];
+        self.group.iter().for_each(|&group| sizes[group] += 1);
+        sizes
+    }
+
+    /// The middle of each group on the map, by the medians of the places of its features; `None` of a
+    /// group without any.
+    pub fn middles(&self) -> Vec<Option<[f64; 2]>> {
+        let middle = |group: usize| {
+            let own = self.places.iter().zip(&self.group).filter(|(_, own)| **own == group);
+            let own: Vec<[f64; 2]> = own.map(|(place, _)| *place).collect();
+            (!own.is_empty()).then(|| [0, 1].map(|i| median(own.iter().map(|at| at[i]).collect())))
+        };
+        (0..self.count()).map(middle).collect()
+    }
+
+    /// A name for each group: of the labels of all features, one for each, that which is most
+    /// over-represented in it.
+    pub fn names(&self, labels: &[String]) -> Vec<String> {
+        let mut in_all: HashMap<&str, f64> = HashMap::new();
+        labels.iter().for_each(|label| *in_all.entry(label).or_default() += 1.0);
+        let name = |group: usize| {
+            let mut inside: HashMap<&str, f64> = HashMap::new();
+            let own = labels.iter().zip(&self.group).filter(|(_, own)| **own == group);
+            own.for_each(|(label, _)| *inside.entry(label).or_default() += 1.0);
+            // Often here, and of all that are called so many here.
+            let weight = |label: &str, here: f64| here * (here / in_all[label]).sqrt();
+            let best = inside.into_iter().max_by(|a, b| {
+                weight(a.0, a.1).total_cmp(&weight(b.0, b.1)).then_with(|| b.0.cmp(a.0))
+            });
+            best.map_or_else(String::new, |(label, _)| label.to_owned())
+        };
+        (0..self.count()).map(name).collect()
     }
 
     /// The share of neighbours that have the same label, and the probability of a share at least as
@@ -127,6 +177,11 @@ pub struct Agreement {
     pub by_chance: f64,
     /// The probability of the share by chance.
     pub p_value: f64,
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// Groups directions around means of length 1 (spherical k-means); the first means lie far apart.
@@ -317,6 +372,22 @@ mod tests {
         };
         assert!(2.0 * mean(true) < mean(false), "{} {}", mean(true), mean(false));
         assert!(found.places.iter().flatten().all(|x| x.abs() <= 1.0 + 1e-9));
+    }
+
+    /// Two of the first group are called "a" of three in all, and its one "b" is the only one.
+    #[test]
+    fn groups_by_hand() {
+        let groups = Groups {
+            neighbours: Vec::new(),
+            group: vec![0, 2, 0, 0, 2],
+            places: vec![[0.0, 0.5], [0.1, 0.1], [1.0, 0.2], [0.5, 0.9], [0.2, 0.3]],
+        };
+        let labels = ["a", "a", "b", "a", "c"].map(str::to_owned);
+        assert_eq!(groups.sizes(), [3, 0, 2]);
+        assert_eq!(groups.middles(), [Some([0.5, 0.5]), None, Some([0.2, 0.3])]);
+        // 2·√(2/3) against 1; 1·√(1/3) against 1.
+        assert_eq!(groups.names(&labels), ["a", "", "c"]);
+        assert_eq!([3, 8, 512, 1 << 14].map(GroupsConfig::usual_groups), [2, 2, 16, 24]);
     }
 
     #[test]

@@ -57,18 +57,41 @@ impl<'a> Harvest<'a> {
         ids: &'a TokenIds,
         range: Range<usize>,
     ) -> Result<Self> {
-        if range.is_empty() || range.end > ids.len() {
-            return Err(Error::OutOfRange {
-                what: "the text to look at".into(),
-                expected: "at least 1 token long".into(),
-                found: format!("{range:?} of {} tokens", ids.len()),
-            });
-        }
+        check(&range, ids)?;
+        Self::of(model, compute, site, ids, cut(range))
+    }
+
+    /// The values of `site` over some short pieces of a text, which are read side by side; each begins 256
+    /// tokens before its own ones with an empty state, as the parts of a whole text do.
+    ///
+    /// # Errors
+    /// If a range is empty, or the site is none of the model's.
+    pub fn of_pieces(
+        model: &Model,
+        compute: &Compute,
+        site: &Site,
+        ids: &'a TokenIds,
+        pieces: &[Range<usize>],
+    ) -> Result<Self> {
+        pieces.iter().try_for_each(|piece| check(piece, ids))?;
+        let lane = |own: &Range<usize>| Lane {
+            first: own.start.saturating_sub(WARM_UP),
+            own: own.clone(),
+        };
+        Self::of(model, compute, site, ids, pieces.iter().map(lane).collect())
+    }
+
+    fn of(
+        model: &Model,
+        compute: &Compute,
+        site: &Site,
+        ids: &'a TokenIds,
+        lanes: Vec<Lane>,
+    ) -> Result<Self> {
         let site = Site::new(&model.config, &site.name)?;
         let mut engine =
             Engine::new(&model.config, model.tokenizer.vocabulary_size(), compute.clone())?;
         engine.load(&model.weights);
-        let lanes = cut(range.clone());
         let longest = lanes.iter().map(|lane| lane.own.end - lane.first).max();
         Ok(Self { engine, site, ids, lanes, steps: longest.unwrap_or(0), step: 0 })
     }
@@ -76,13 +99,19 @@ impl<'a> Harvest<'a> {
     /// Reads on, and calls `visit` with the place in the text of some tokens and the values after
     /// each, `[dim]`. Returns false when all has been given.
     pub fn read(&mut self, mut visit: impl FnMut(usize, &[f32])) -> bool {
+        self.read_parts(|_, place, values| visit(place, values))
+    }
+
+    /// Reads on, and calls `visit` with the number of the part, the place in the text of some tokens of it
+    /// and the values after each, `[dim]`. Returns false when all has been given.
+    pub fn read_parts(&mut self, mut visit: impl FnMut(usize, usize, &[f32])) -> bool {
         let Some((batch, step)) = self.next_batch() else { return false };
         self.engine.evaluate(&batch, Target::All);
         let lanes = &self.lanes;
         self.engine.outputs(&self.site, |row, t, values| {
             let place = lanes[row].first + step + t;
             if lanes[row].own.contains(&place) {
-                visit(place, values);
+                visit(row, place, values);
             }
         });
         true
@@ -135,6 +164,18 @@ impl<'a> Harvest<'a> {
         self.engine.intervene(interventions.to_vec());
         Ok(())
     }
+}
+
+/// Refuses a range without a token, or beyond the text.
+fn check(range: &Range<usize>, ids: &TokenIds) -> Result<()> {
+    if range.is_empty() || range.end > ids.len() {
+        return Err(Error::OutOfRange {
+            what: "the text to look at".into(),
+            expected: "at least 1 token long".into(),
+            found: format!("{range:?} of {} tokens", ids.len()),
+        });
+    }
+    Ok(())
 }
 
 /// Cuts a range into parts of about one length.

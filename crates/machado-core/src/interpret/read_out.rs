@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::sae::dot;
+use super::sae::{Sae, dot};
 use super::steer::{Push, Steering};
 use super::train_on_text::Reading;
 use crate::error::Result;
@@ -19,6 +19,9 @@ const CONTEXT: usize = 64;
 /// The push, as a share of the strongest activation: so small that twice as much would do twice as
 /// much.
 const PUSH: f32 = 0.1;
+
+/// Places at which a push is measured where nothing else is said.
+const PUSHES: usize = 64;
 
 /// A token and what a feature does to its logit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,6 +85,35 @@ impl Promoted {
 }
 
 impl Reading<'_> {
+    /// The tokens that the strongest activation of a feature makes likelier, and those that it makes less
+    /// likely, of each at most `count`: exact where the last layer reads the site, else measured at 64
+    /// places of the text. None of a feature that never fires.
+    ///
+    /// # Errors
+    /// If there is no such feature, or it is of another model.
+    pub fn promoted(
+        &self,
+        sae: &Sae,
+        feature: usize,
+        strongest: f32,
+        count: usize,
+    ) -> Result<[Vec<Promoted>; 2]> {
+        if strongest <= 0.0 {
+            return Ok([Vec::new(), Vec::new()]);
+        }
+        let logits = match ReadOut::after(self.site, self.model)? {
+            Some(read_out) => read_out.logits(sae.direction(feature), strongest),
+            None => {
+                let tokens = self.ids.len();
+                let place = |push| tokens * (push + 1) / (PUSHES + 1);
+                let places: Vec<usize> = (0..PUSHES).map(place).collect();
+                let handle = Handle::feature(sae, feature, strongest)?;
+                self.pushed_logits(&handle, &places)?
+            }
+        };
+        Ok(Promoted::extremes(&logits, count))
+    }
+
     /// What a handle at its strongest would add to each token's logit, compared with the mean over
     /// all tokens: measured with a tenth of that, at some places of the text. `[V]`
     ///

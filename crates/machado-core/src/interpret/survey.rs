@@ -8,6 +8,7 @@
 mod counting;
 mod feature;
 mod keep;
+mod met;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 use self::counting::Survey;
 pub use self::feature::{FeatureSurvey, PropertyMatch, WordLift};
+pub use self::met::WordMet;
 pub use self::windows::Window;
 use super::properties::Properties;
 use super::sae::Sae;
@@ -72,6 +74,9 @@ pub struct SurveyConfig {
     pub samples: usize,
     /// Decides the samples.
     pub seed: u64,
+    /// Whether each feature keeps all words that it meets, by which features are found, beside those that
+    /// name it.
+    pub all_words: bool,
 }
 
 /// A place in the text and how strongly a feature fires there.

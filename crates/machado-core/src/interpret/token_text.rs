@@ -39,6 +39,17 @@ impl TokenText {
         Self { text, ends, of_characters }
     }
 
+    /// The texts of the tokens of a range, as they are in the whole text; the rest of it is not read.
+    ///
+    /// # Panics
+    /// If an id is outside the vocabulary, or the range goes beyond the end.
+    pub fn pieces(tokenizer: &Tokenizer, ids: &TokenIds, range: Range<usize>) -> Vec<String> {
+        // A character of four bytes lies in four tokens at most.
+        let from = range.start.saturating_sub(3);
+        let text = Self::new(tokenizer, ids, from..(range.end + 3).min(ids.len()));
+        range.map(|at| text.piece(at - from..at - from + 1).to_owned()).collect()
+    }
+
     /// Whether each token is a character; else it may be a whole word, with the space before it.
     pub fn is_of_characters(&self) -> bool {
         self.of_characters
@@ -57,6 +68,11 @@ impl TokenText {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// Characters of a token, on average, and at least one.
+    pub fn characters_per_token(&self) -> usize {
+        (self.text.chars().count() / self.len().max(1)).max(1)
     }
 
     /// The text of some tokens.
@@ -139,5 +155,32 @@ mod tests {
         assert_eq!(text.tokens(0..1), 0..1);
         assert_eq!(text.tokens(3..5), 3..4);
         assert_eq!(text.at_last_characters(&[1, 2, 3, 4, 5]), [1, 2, 3, 4, 5]);
+        assert_eq!(text.characters_per_token(), 1);
+    }
+
+    /// Tokens of bytes, where no pair is joined: `é` and `日` are two and three of them.
+    #[test]
+    fn pieces_are_as_in_the_whole_text() {
+        use crate::data::{CorpusReader, Split};
+        use crate::tokenizer::VocabularyConfig;
+        let written = "é 日é. Aé日日o";
+        let config =
+            VocabularyConfig { kind: TokenizerKind::Bpe, max_vocab: Some(256), min_count: Some(2) };
+        let mut reader = CorpusReader::new(config, written.len());
+        reader.add(written);
+        let all = "1.0:0.0".parse::<Split>().unwrap();
+        let tokenizer = reader.finish(&all, None).unwrap().tokenizer;
+        let mut encoding = tokenizer.encoding(UnknownPolicy::Error, "text");
+        tokenizer.encode_piece(written, &mut encoding).unwrap();
+        let ids = &encoding.ids;
+        let whole = TokenText::new(&tokenizer, ids, 0..ids.len());
+        assert_eq!(whole.len(), written.len());
+        for start in 0..ids.len() {
+            for end in start..=ids.len() {
+                let pieces = TokenText::pieces(&tokenizer, ids, start..end);
+                let expected: Vec<&str> = (start..end).map(|at| whole.piece(at..at + 1)).collect();
+                assert_eq!(pieces, expected, "{start}..{end}");
+            }
+        }
     }
 }

@@ -17,6 +17,8 @@ pub struct Words {
     /// For each token the word in or right after which it ends, or [`NO_WORD`]. Where tokens are words
     /// or parts of them, a word ends with its last token, and signs count as words. `[T]`
     pub of_token: Vec<u32>,
+    /// Whether each token is the first of a word, each time that the word comes. `[T]`
+    pub begins: Vec<bool>,
     /// At how many tokens that is each word. One for each word.
     pub tokens: Vec<u64>,
 }
@@ -28,7 +30,9 @@ impl Words {
         let after = usize::from(text.is_of_characters());
         let mut words = Self::default();
         let mut numbers: HashMap<String, u32> = HashMap::new();
+        // At each character the time: the number of the word in the text. And which word it is.
         let mut of_character = Vec::new();
+        let mut word_of: Vec<u32> = Vec::new();
         let mut word = String::new();
         let mut length = 0;
         for c in text.text().chars().chain(['\n']) {
@@ -45,14 +49,22 @@ impl Words {
                     next
                 });
                 words.counts[number as usize] += 1;
-                of_character.extend(std::iter::repeat_n(number, length + after));
+                let time = word_of.len() as u32;
+                word_of.push(number);
+                of_character.extend(std::iter::repeat_n(time, length + after));
                 of_character.extend(std::iter::repeat_n(NO_WORD, 1 - after));
                 length = 0;
             }
         }
         // The line end that closed the last word is none of the text.
         of_character.pop();
-        words.of_token = spread(text, &of_character);
+        let times = spread(text, &of_character);
+        let differs = |(place, time): (usize, &u32)| place == 0 || times[place - 1] != *time;
+        words.begins = times.iter().enumerate().map(|at| *at.1 != NO_WORD && differs(at)).collect();
+        words.of_token = times;
+        for time in words.of_token.iter_mut().filter(|time| **time != NO_WORD) {
+            *time = word_of[*time as usize];
+        }
         if !text.is_of_characters() {
             words.add_signs(text, &mut numbers);
         }
@@ -77,16 +89,17 @@ impl Words {
                     next
                 });
                 self.counts[*word as usize] += 1;
+                self.begins[place] = true;
             }
         }
     }
 }
 
-/// Numbers of words by tokens.
+/// Numbers by characters as numbers by tokens.
 fn spread(text: &TokenText, of_character: &[u32]) -> Vec<u32> {
-    let some: Vec<Option<u32>> = of_character.iter().map(|&word| Some(word)).collect();
+    let some: Vec<Option<u32>> = of_character.iter().map(|&number| Some(number)).collect();
     let of_token = text.at_last_characters(&some);
-    of_token.into_iter().map(|word| word.unwrap_or(NO_WORD)).collect()
+    of_token.into_iter().map(|number| number.unwrap_or(NO_WORD)).collect()
 }
 
 #[cfg(test)]
@@ -106,6 +119,8 @@ mod tests {
         // The comma belongs to the first word; the space behind it to none.
         assert_eq!(words.of_token, [0, 0, 0, NO_WORD, 0, 0, 0, 1]);
         assert_eq!(words.tokens, [6, 1]);
+        let first: Vec<usize> = (0..8).filter(|&place| words.begins[place]).collect();
+        assert_eq!(first, [0, 4, 7]);
     }
 
     #[test]
@@ -116,5 +131,6 @@ mod tests {
             words.of_token.iter().map(|&word| &words.names[word as usize][..]).collect();
         assert_eq!(named, ["ai", ",", "ai", "é", ",", "céu"]);
         assert_eq!(words.tokens[words.of_token[1] as usize], 2);
+        assert_eq!(words.begins, [true; 6]);
     }
 }

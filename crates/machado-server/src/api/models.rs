@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json as Answer;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::query::Query;
+use super::query::{Name, Query};
 use super::tokenize::ModelQuery;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -70,10 +70,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Answer<ModelList> {
     get, path = "/v1/models/{id}", params(("id" = String, Path, description = "Its name.")),
     responses((status = 200, body = ModelEntry)),
 )]
-pub async fn one(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-) -> ApiResult<Answer<ModelEntry>> {
+pub async fn one(State(app): State<Arc<App>>, Name(id): Name) -> ApiResult<Answer<ModelEntry>> {
     // Here a name has to be right.
     match app.models().find(|model| model.id == id) {
         Some(model) => Ok(Answer(entry(&app, &model))),

@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use utoipa::OpenApi;
 
-use super::{completions, health, models, probs, run, score, tokenize};
+use super::{completions, features, health, models, probs, run, score, tokenize};
 use crate::error::ErrorAnswer;
 
 /// The routes.
@@ -20,6 +20,10 @@ use crate::error::ErrorAnswer;
         models::props,
         probs::probs,
         score::score,
+        features::list,
+        features::one,
+        features::map,
+        features::activations,
         tokenize::tokenize,
         tokenize::detokenize,
         tokenize::info,

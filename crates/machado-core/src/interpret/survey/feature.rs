@@ -1,6 +1,6 @@
 //! What was measured of one feature, and what it is called by that.
 
-use super::{BANDS, Firing};
+use super::{BANDS, Firing, WordMet};
 use crate::interpret::properties::properties;
 
 /// A word at which a feature fires more often than elsewhere.
@@ -53,8 +53,13 @@ pub struct FeatureSurvey {
     pub contexts: Vec<Firing>,
     /// Random ones of each band.
     pub samples: Vec<Vec<Firing>>,
+    /// At how many positions it fires strongly, with a quarter of its strongest activation or more: that
+    /// is what counts for words.
+    pub strong: u64,
     /// The words it fires at, by how telling they are.
     pub words: Vec<WordLift>,
+    /// All words at which it fires strongly, by their numbers, if they were to be kept.
+    pub all_words: Vec<WordMet>,
     /// The rule that fits best.
     pub property: Option<PropertyMatch>,
     /// The single unit whose values go most with it, and Pearson's correlation.

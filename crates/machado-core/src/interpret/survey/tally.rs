@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::keep::{Drawn, Strongest};
-use super::{BANDS, FeatureSurvey, Firing, PropertyMatch, SurveyConfig, TokenLabels, WordLift};
+use super::{
+    BANDS, FeatureSurvey, Firing, PropertyMatch, SurveyConfig, TokenLabels, WordLift, WordMet,
+};
 use crate::interpret::properties::{bits, properties};
 use crate::interpret::word_index::NO_WORD;
 
@@ -44,6 +46,8 @@ pub(super) struct Tally {
     properties: Vec<u32>,
     strong: u64,
     words: HashMap<u32, u32>,
+    /// Where it fires strongly at a word, if all words are kept.
+    word_places: Option<Vec<u32>>,
     /// Activation times each unit, `[d_in]`.
     products: Vec<f64>,
     contexts: Strongest,
@@ -62,6 +66,7 @@ impl Tally {
             properties: vec![0; BANDS * properties().len()],
             strong: 0,
             words: HashMap::new(),
+            word_places: config.all_words.then(Vec::new),
             products: vec![0.0; d_in],
             contexts: Strongest::new(config.contexts),
             samples: vec![Drawn::new(config.samples); BANDS],
@@ -86,6 +91,9 @@ impl Tally {
             let word = labels.words.of_token[place];
             if word != NO_WORD {
                 *self.words.entry(word).or_default() += 1;
+                if let Some(places) = &mut self.word_places {
+                    places.push(place as u32);
+                }
             }
         }
         self.contexts.offer(firing, labels.blocks[place]);
@@ -95,7 +103,8 @@ impl Tally {
     }
 
     /// What comes of it.
-    pub(super) fn finish(self, feature: usize, whole: &Whole<'_>) -> FeatureSurvey {
+    pub(super) fn finish(mut self, feature: usize, whole: &Whole<'_>) -> FeatureSurvey {
+        let word_places = self.word_places.take().unwrap_or_default();
         FeatureSurvey {
             feature,
             active: self.active,
@@ -103,7 +112,9 @@ impl Tally {
             max: self.max,
             mean: self.sums[0] / self.active.max(1) as f64,
             bands: self.bands,
+            strong: self.strong,
             words: self.words(whole),
+            all_words: WordMet::at(word_places, &whole.labels.words),
             property: self.property(whole),
             unit: self.unit(whole),
             contexts: self.contexts.finish(),

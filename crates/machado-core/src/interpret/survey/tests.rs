@@ -45,7 +45,7 @@ fn surveyed(config: SurveyConfig) -> Vec<FeatureSurvey> {
 
 #[test]
 fn a_survey_by_hand() {
-    let found = surveyed(SurveyConfig { contexts: 20, samples: 2, seed: 1 });
+    let found = surveyed(SurveyConfig { contexts: 20, samples: 2, seed: 1, all_words: true });
     let mar = &found[0];
     assert_eq!((mar.feature, mar.active, mar.max), (5, 4, 4.0));
     assert_eq!(mar.positions, TEXT.chars().count() as u64);
@@ -60,6 +60,16 @@ fn a_survey_by_hand() {
     // All of the firing, and 16 of 36 tokens are of "mar" or right after it.
     assert_eq!(mar.words[0].share, 1.0);
     assert!((mar.words[0].lift - 36.0 / 16.0).abs() < 1e-9);
+    let number =
+        |word: &str| labels().words.names.iter().position(|name| name == word).unwrap() as u32;
+    let [mar_is, azul_is] = ["mar", "azul"].map(number);
+    assert_eq!(mar.strong, 4);
+    assert_eq!(mar.all_words, [WordMet { word: mar_is, tokens: 4, times: 4 }]);
+    // Once at each "mar", though at one of its letters only.
+    assert_eq!(mar.f1_of_words(&[mar_is], 4), 1.0);
+    // With "azul", which comes once, four of five times.
+    assert!((mar.f1_of_words(&[mar_is, azul_is], 5) - 2.0 * 0.8 / 1.8).abs() < 1e-12);
+    assert_eq!(mar.f1_of_words(&[azul_is], 1), 0.0);
     let ends = &found[1];
     let rule = ends.property.unwrap();
     assert_eq!((properties()[rule.property].name, rule.f1), ("a line end", 1.0));
@@ -70,7 +80,7 @@ fn a_survey_by_hand() {
 
 #[test]
 fn samples_are_of_their_band_and_the_seed_decides() {
-    let config = SurveyConfig { contexts: 1, samples: 1, seed: 1 };
+    let config = SurveyConfig { contexts: 1, samples: 1, seed: 1, all_words: false };
     let ends = |seed| surveyed(SurveyConfig { seed, ..config })[1].samples[9][0].place;
     assert_eq!(ends(1), ends(1));
     let places: HashSet<usize> = (0..20).map(ends).collect();
