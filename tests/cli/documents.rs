@@ -46,6 +46,12 @@ fn check_commands(name: &str, book: &str) {
         }
         assert_eq!(words[0], "machado", "{name}: {line}");
         let args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        if args[0] == "serve" {
+            // Until it listens.
+            #[cfg(feature = "serve")]
+            drop(crate::serve::Serving::start(&place, &without_port(&args[1..])));
+            continue;
+        }
         let mut command = place.machado(&args);
         if args[0] == "train" && !args.contains(&"--resume") {
             let given = |flag: &str| args.contains(&flag);
@@ -77,6 +83,14 @@ fn check_commands(name: &str, book: &str) {
     assert!(run > 10, "{name}: only {run} commands found");
 }
 
+/// The flags without that of the port, which another program may have.
+#[cfg(feature = "serve")]
+fn without_port<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let port = args.iter().position(|arg| *arg == "--port");
+    let places = port.map_or(0..0, |place| place..place + 2);
+    (0..args.len()).filter(|place| !places.contains(place)).map(|place| args[place]).collect()
+}
+
 #[test]
 fn each_command_of_the_readme_runs() {
     check_commands("README.md", "book.txt");
@@ -98,7 +112,7 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 15] = [
+const DOCUMENTS: [&str; 17] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",
@@ -111,8 +125,10 @@ const DOCUMENTS: [&str; 15] = [
     "docs/interpretability.md",
     "docs/quality.md",
     "docs/sampling.md",
+    "docs/serving.md",
     "docs/steering.md",
     "assets/README.md",
+    "bench/clients/README.md",
     "bench/parity/README.md",
 ];
 
@@ -120,8 +136,18 @@ const DOCUMENTS: [&str; 15] = [
 fn flags_that_documents_name_exist() {
     let place = Place::new();
     let commands = [
-        "train", "generate", "write", "predict", "evaluate", "decode", "info", "plot", "convert",
+        "train",
+        "generate",
+        "write",
+        "predict",
+        "evaluate",
+        "decode",
+        "info",
+        "plot",
+        "convert",
         "bench",
+        #[cfg(feature = "serve")]
+        "serve",
     ];
     let of_sae = [
         "train", "evaluate", "list", "show", "find", "map", "steer", "states", "import", "selftest",
@@ -150,6 +176,10 @@ fn flags_that_documents_name_exist() {
                 "--rounds",
                 "--text",
                 "--steps",
+                "--url",
+                // Of lm-eval.
+                "--model_args",
+                "--tasks",
             ];
             let known = foreign.contains(&flag) || ["--help", "--version"].contains(&flag);
             assert!(

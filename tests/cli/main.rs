@@ -28,6 +28,9 @@ mod sae_features;
 mod experiment;
 /// `machado convert`, and models of Keras in every command.
 mod convert;
+/// `machado serve`.
+#[cfg(feature = "serve")]
+mod serve;
 /// Bad input: what is said, what stays untouched. One test a way.
 mod bad_input;
 /// What the documents claim is true.

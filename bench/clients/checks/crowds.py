@@ -2,11 +2,12 @@
 
 import asyncio
 import re
+import time
 
 from openai import APITimeoutError, AsyncOpenAI, OpenAI
 
 from .checking import check, raises, same
-from .server import STOP_SECONDS, ask, metrics, wait_until
+from .server import STOP_SECONDS, Busy, ask, metrics, wait_until
 from .subject import NO_KEY, PROMPT
 
 AT_ONCE = 32
@@ -60,6 +61,42 @@ def time_out(subject):
             model="x", prompt=[PROMPT] * 4, n=8, max_tokens=4000))
     wait_until(lambda: at_work(subject.url) == 0, 2, "what the client left goes on")
     assert subject.text(), "no text"
+
+
+@check("one request cannot take all places", servers=True)
+def one_for_all(subject):
+    """A request of more prompts than there are places, and everybody else meanwhile."""
+    large = {"prompt": ["A menina " * 100] * 700, "max_tokens": 1}
+    with subject.other_server() as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key=NO_KEY, max_retries=0)
+        with Busy(1, lambda: leave_soon(url, large)) as busy:
+            for _ in range(20):
+                began = time.perf_counter()
+                client.completions.create(model="x", prompt=PROMPT, max_tokens=1)
+                assert time.perf_counter() - began < 2, "a small request took more than 2 s"
+                time.sleep(0.05)
+            busy.stop()
+
+
+def leave_soon(url, body):
+    """Asks, and waits for the answer only for a while."""
+    try:
+        ask(f"{url}/v1/completions", body, seconds=3)
+    except OSError:
+        pass
+
+
+@check("a small request has no huge answer", servers=True)
+def huge_answer(subject):
+    text = "A menina " * 10_000
+    with subject.other_server() as url:
+        for route, body in (("/v1/score", {"text": text, "top": 50}),
+                            ("/v1/completions", {"prompt": text, "echo": True, "max_tokens": 0, "logprobs": 1000})):
+            answer = ask(url + route, body)
+            if answer.status != 400:
+                same(answer.status, 200, f"status of {route}")
+                megabytes = len(answer.body) / 1e6
+                assert megabytes < 120, f"{route} made {megabytes:.0f} MB of {len(text) / 1e6:.2f} MB"
 
 
 @check("a server that is told to stop lets streams come to their ends", servers=True)

@@ -57,14 +57,14 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(url, body=None, method=None, headers=()):
+def ask(url, body=None, method=None, headers=(), seconds=60):
     """A request whose body is sent as it is if it is bytes, as JSON if it is anything else."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"} | dict(headers),
                                      method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60) as found:
+        with urllib.request.urlopen(request, timeout=seconds) as found:
             return Answer(found.status, found.headers, found.read())
     except urllib.error.HTTPError as problem:
         with problem:

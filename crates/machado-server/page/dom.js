@@ -49,11 +49,14 @@ export const memory = {
       return otherwise;
     }
   },
+  /** Returns whether there was room for it. */
   write(key, value) {
     try {
       sessionStorage.setItem(`machado.${key}`, JSON.stringify(value));
+      return true;
     } catch {
       // Full or forbidden: the page works on without it.
+      return false;
     }
   },
 };

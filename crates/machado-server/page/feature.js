@@ -23,7 +23,10 @@ export function clear() {
   $("feature").hidden = true;
 }
 
-export async function show(id) {
+export const isShown = () => shown !== null;
+
+/** Shows feature `id`; with `focus` the reader is taken there. */
+export async function show(id, focus = true) {
   $("feature").hidden = false;
   try {
     const waiting = () => say($("feature-status"), "features.loading");
@@ -31,6 +34,7 @@ export async function show(id) {
     answered("feature");
     say($("feature-status"), "");
     draw();
+    if (!focus) return;
     $("feature-title").focus({ preventScroll: true });
     $("feature").scrollIntoView({ block: "nearest" });
   } catch (error) {

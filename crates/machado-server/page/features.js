@@ -65,6 +65,10 @@ async function ask(offset) {
     answered("features");
     list = offset ? { ...page, data: [...list.data, ...page.data] } : page;
     draw();
+    // Where there is room beside the list, the first one shows what a feature looks like.
+    if (!offset && !query.q && list.data.length && !feature.isShown() && matchMedia("(min-width: 56rem)").matches) {
+      open(list.data[0].id, { focus: false });
+    }
     map.highlight(query.q ? list.data.map(({ id }) => id) : []);
     map.load();
   } catch (error) {
@@ -121,10 +125,10 @@ function row(one) {
 }
 
 /** Shows one feature, and where it is in the list and on the map. */
-async function open(id) {
+async function open(id, { focus = true } = {}) {
   for (const button of $("features-list").querySelectorAll("[data-feature]")) {
     button.setAttribute("aria-current", String(button.dataset.feature === String(id)));
   }
   map.choose(id);
-  await feature.show(id);
+  await feature.show(id, focus);
 }

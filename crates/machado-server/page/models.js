@@ -42,7 +42,7 @@ function showFacts() {
   const values = { parameters: number(meta.n_params, 0), vocabulary: number(meta.vocabulary_size, 0), kind };
   const facts = t("model.facts", values);
   const layers = (meta.layers ?? []).filter((layer) => !layer.startsWith("dropout")).join(" → ");
-  const name = meta.built_in ? t("model.built_in") : meta.name;
+  const name = meta.built_in ? t("model.built_in") : chosen.id;
   $("model-facts").textContent = [name, facts, layers].filter(Boolean).join(" · ");
 }
 

@@ -10,10 +10,11 @@ export function softmax(logits) {
 }
 
 /**
- * The probability of each of `logits` (the largest first) to be drawn, in this order: temperature, top-k, top-p, min-p.
+ * The probability of each of `logits` (the largest first) to be drawn, in this order: temperature, top-k, top-p, min-p,
+ * typical-p.
  * After each filter what is left is divided by its sum; what is filtered out has 0. Temperature 0 takes the first.
  */
-export function reshape(logits, { temperature = 1, top_k = 0, top_p = 1, min_p = 0 } = {}) {
+export function reshape(logits, { temperature = 1, top_k = 0, top_p = 1, min_p = 0, typical_p = 1 } = {}) {
   if (temperature === 0) return logits.map((_, i) => (i === 0 ? 1 : 0));
   let kept = softmax(logits.map((logit) => logit / temperature));
   if (top_k > 0) kept = normalized(kept.map((p, i) => (i < top_k ? p : 0)));
@@ -28,6 +29,23 @@ export function reshape(logits, { temperature = 1, top_k = 0, top_p = 1, min_p =
     );
   }
   if (min_p > 0) kept = normalized(kept.map((p) => (p >= min_p * kept[0] ? p : 0)));
+  if (typical_p < 1) kept = normalized(typical(kept, typical_p));
+  return kept;
+}
+
+/** Keeps those whose surprise is nearest to the mean surprise, until together they reach `share`. */
+function typical(probabilities, share) {
+  const entropy = probabilities.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
+  const distance = (p) => Math.abs(-Math.log(p) - entropy);
+  const order = probabilities.map((p, i) => ({ p, i })).filter(({ p }) => p > 0);
+  order.sort((a, b) => distance(a.p) - distance(b.p) || a.i - b.i);
+  const kept = probabilities.map(() => 0);
+  let sum = 0;
+  for (const { p, i } of order) {
+    if (sum >= share) break;
+    kept[i] = p;
+    sum += p;
+  }
   return kept;
 }
 

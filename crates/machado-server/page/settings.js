@@ -13,6 +13,7 @@ export const table = {
   top_k: { kind: "number", min: 0, max: 1000, step: 1, start: 0, neutral: 0 },
   top_p: { kind: "range", min: 0.05, max: 1, step: 0.05, start: 1, neutral: 1 },
   min_p: { kind: "range", min: 0, max: 0.5, step: 0.01, start: 0, neutral: 0 },
+  typical_p: { kind: "range", min: 0.05, max: 1, step: 0.05, start: 1, neutral: 1 },
   repeat_penalty: { kind: "range", min: 1, max: 1.5, step: 0.01, start: 1, neutral: 1 },
   seed: { kind: "number", min: 0, step: 1, start: "" },
   stop: { kind: "text", start: "" },
@@ -42,7 +43,7 @@ export const reset = () => Object.entries(starts).forEach(([name, start]) => set
 /** The settings as a request has them: those that change nothing are left out. */
 export function asRequest() {
   const request = { max_tokens: values.max_tokens, temperature: values.temperature };
-  for (const name of ["top_k", "top_p", "min_p", "repeat_penalty"]) {
+  for (const name of ["top_k", "top_p", "min_p", "typical_p", "repeat_penalty"]) {
     if (values[name] !== table[name].neutral) request[name] = values[name];
   }
   if (request.repeat_penalty) request.repeat_last_n = REPEAT_WINDOW;

@@ -47,8 +47,8 @@ export class Story {
    */
   request(upTo = this.pieces.length) {
     const ids = [this.#state.promptIds, ...this.pieces.slice(0, upTo).map(({ ids }) => ids)];
-    const known = ids.every((some) => some?.length);
-    return known ? ids.flat() : this.text(upTo);
+    const known = ids.every((some) => some) && ids.flat();
+    return known?.length ? known : this.text(upTo);
   }
 
   /** What stands in the field before anything was written; no step, since nothing would be lost. */
@@ -106,7 +106,10 @@ export class Story {
 
   /** Remembers the text while the tab is open, so that neither a reload nor a lost server takes it. */
   save() {
-    memory.write("story", { state: this.#state, versions: this.versions });
+    const state = compact(this.#state);
+    const all = { state, versions: this.versions.map(compact) };
+    // A browser keeps some megabytes; if that is too little, the text comes before its versions.
+    if (!memory.write("story", all)) memory.write("story", { state, versions: [] });
   }
 
   /** Takes up what was saved; whether there was something. */
@@ -142,4 +145,9 @@ export class Story {
     if (!this.pieces.length) return;
     this.versions = [this.#state, ...this.versions].slice(0, VERSIONS);
   }
+}
+
+/** Without the alternatives, which the server can be asked for again. */
+function compact(state) {
+  return { ...state, pieces: state.pieces.map((piece) => ({ ...piece, top: [] })) };
 }

@@ -39,7 +39,10 @@ export function start() {
 
 function show() {
   const all = tabs();
-  const wanted = all.find((tab) => tab.hash === location.hash) ?? all[0];
+  const named = all.find((tab) => tab.hash === location.hash);
+  // An address of something else, such as the content that one can skip to, changes no view.
+  if (!named && all.some((tab) => tab.ariaSelected === "true")) return;
+  const wanted = named ?? all[0];
   for (const tab of all) {
     const chosen = tab === wanted;
     tab.ariaSelected = String(chosen);

@@ -110,6 +110,7 @@ function draw() {
     });
   }
   showTable();
+  $("training-config").textContent = JSON.stringify(run.config, null, 2);
   showSamples();
 }
 

@@ -72,9 +72,9 @@ export class NextPanel {
     this.#asking?.abort();
     const mine = new AbortController();
     this.#asking = mine;
-    const { temperature, top_k, top_p, min_p } = asRequest();
+    const { temperature, top_k, top_p, min_p, typical_p } = asRequest();
     const prompt = this.#story.request(this.#index);
-    const body = withModel({ prompt, top: allCandidates(), temperature, top_k, top_p, min_p });
+    const body = withModel({ prompt, top: allCandidates(), temperature, top_k, top_p, min_p, typical_p });
     try {
       const answer = await call("v1/probs", { body, signal: mine.signal });
       if (this.#asking !== mine) return;

@@ -21,7 +21,15 @@ let writing = null;
 
 export function start() {
   addFields($("write-main-settings"), "write-setting", ["temperature", "max_tokens"]);
-  addFields($("write-settings"), "write-setting", ["top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"]);
+  addFields($("write-settings"), "write-setting", [
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "repeat_penalty",
+    "seed",
+    "stop",
+  ]);
   text = new TokenText($("write-text"), { onLook: look, onPick: pick });
   next = new NextPanel(story, { choose: replace, type, again: writeFrom, close: () => pick(null) });
   const clicks = {
@@ -48,6 +56,7 @@ export function start() {
 
 /** The first prompt is one that the model may know something to say to. */
 function modelChanged() {
+  writing?.abort();
   const known = memory.read("storyModel");
   if (known !== model().id) story.forgetIds();
   memory.write("storyModel", model().id);
@@ -138,6 +147,8 @@ async function run(work, retry) {
     await work(mine.signal);
     answered("write");
   } catch (error) {
+    // Stopped for something else, which has said so already.
+    if (writing !== mine) return;
     if (error.name === "AbortError") say($("write-status"), "write.stopped");
     else problem(error, $("write-status"), "write", retry);
   } finally {
@@ -170,7 +181,8 @@ async function draw(signal, skipped = []) {
   for await (const token of complete({ ...request, prompt: story.request() }, signal)) {
     if (signal.aborted) throw signal.reason;
     if (token.end) {
-      skipped = [...skipped, ...token.end.skipped];
+      // Told once: by the completion where it got the text, else by what made tokens of it.
+      if (token.end.skipped.length) skipped = token.end.skipped;
       break;
     }
     const piece = { ...token, by: "model" };
@@ -182,7 +194,7 @@ async function draw(signal, skipped = []) {
   const seconds = (performance.now() - begun) / 1000;
   say($("write-status"), "write.done", {
     tokens: () => number(drawn, 0),
-    seconds: () => number(seconds, 1),
+    seconds: () => number(seconds, { maximumSignificantDigits: 2 }),
     seed: request.seed,
     bits: () => number(nats / Math.LN2 / Math.max(1, drawn), 2),
   });

@@ -32,6 +32,7 @@ static FILES: &[File] = &files![
     "api.js",
     "bars.js",
     "chart.js",
+    "coloured.js",
     "completion.js",
     "dom.js",
     "feature.js",
@@ -52,6 +53,7 @@ static FILES: &[File] = &files![
     "score.js",
     "settings.js",
     "sse.js",
+    "steer-sliders.js",
     "steer.js",
     "story.js",
     "style.css",
@@ -61,6 +63,7 @@ static FILES: &[File] = &files![
     "views.css",
     "words.js",
     "write-next.js",
+    "write-versions.js",
     "write.js",
 ];
 

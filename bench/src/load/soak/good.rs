@@ -12,6 +12,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "stream", weight: 25, run: stream },
     Kind { name: "several", weight: 8, run: several },
     Kind { name: "echo", weight: 8, run: echo },
+    Kind { name: "large", weight: 1, run: large },
     Kind { name: "score", weight: 6, run: score },
     Kind { name: "probs", weight: 10, run: probs },
     Kind { name: "tokenize", weight: 6, run: tokenize },
@@ -135,6 +136,16 @@ fn several(visitor: &mut Visitor) -> Outcome {
 
 fn echo(visitor: &mut Visitor) -> Outcome {
     let prompt = visitor.prompt(400);
+    echo_of(visitor, prompt)
+}
+
+/// An answer of megabytes.
+fn large(visitor: &mut Visitor) -> Outcome {
+    let prompt = visitor.prompt(20_000);
+    echo_of(visitor, prompt)
+}
+
+fn echo_of(visitor: &mut Visitor, prompt: String) -> Outcome {
     let body = json!({"prompt": prompt, "max_tokens": 0, "echo": true, "logprobs": 3});
     let answer = visitor.post("/v1/completions", &body)?;
     match good_json(&answer) {
