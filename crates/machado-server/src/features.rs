@@ -32,7 +32,7 @@ pub struct Features {
     surveyed: Background<Surveyed>,
     map: Background<FeatureMap>,
     /// Requests that compute at the same time.
-    room: Semaphore,
+    room: Arc<Semaphore>,
 }
 
 /// What is told while the text is read, and while the map is made.
@@ -44,7 +44,7 @@ impl Features {
     pub fn of(model: &Arc<ServedModel>, threads: usize) -> Option<Arc<Self>> {
         model.autoencoder.as_ref()?;
         let (surveyed, map) = (Background::default(), Background::default());
-        let (model, room) = (model.clone(), Semaphore::new(threads.max(1)));
+        let (model, room) = (model.clone(), Arc::new(Semaphore::new(threads.max(1))));
         Some(Arc::new(Self { model, threads, surveyed, map, room }))
     }
 
@@ -105,9 +105,14 @@ impl Features {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> machado_core::error::Result<T> + Send + 'static,
     ) -> ApiResult<T> {
-        let _room = self.room.acquire().await.map_err(|_| ApiError::shutting_down())?;
+        let room = self.room.clone().acquire_owned().await.expect("it is never closed");
         let features = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&features)).await;
+        let computed = move || {
+            // Work whose client has gone goes on, and takes its room until it is done.
+            let _room = room;
+            work(&features)
+        };
+        let done = tokio::task::spawn_blocking(computed).await;
         match done {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) => Err(ApiError::internal(error.to_string())),

@@ -6,6 +6,7 @@
 mod bad_input;
 mod common;
 mod completions;
+mod features;
 mod load;
 mod page;
 mod run;
