@@ -66,7 +66,7 @@ pub struct ServeArgs {
     #[arg(help_heading = "Limits")]
     pub parallel: usize,
 
-    /// Texts that may wait for a place beside these; more are refused with status 503
+    /// Requests that may wait for a place beside these; more are refused with status 503
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Limits")]
     pub queue: usize,
 
@@ -80,7 +80,7 @@ pub struct ServeArgs {
     #[arg(help_heading = "Limits")]
     pub max_prompt: usize,
 
-    /// Tokens that all texts of a request may have, prompts × texts × max_tokens
+    /// Tokens that a request may have in all: those of its prompts, and prompts × texts × max_tokens
     #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = at_least_one)]
     #[arg(help_heading = "Limits")]
     pub max_total: usize,

@@ -45,8 +45,12 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/v1/health", get(health::health))
         .route("/metrics", get(health::metrics))
         .route("/props", get(models::props))
-        .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
+}
+
+/// What is said where there is no route, or not for this method. It is for the routes that are there
+/// already.
+pub fn with_fallbacks(routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes.fallback(unknown_route).method_not_allowed_fallback(wrong_method)
 }
 
 async fn unknown_route(uri: axum::http::Uri) -> ApiError {

@@ -117,6 +117,19 @@ impl App {
         })
     }
 
+    /// What is said where the engine let go of a request before its end.
+    pub fn given_up(&self) -> ApiError {
+        if *self.stopping.borrow() {
+            return ApiError::shutting_down();
+        }
+        ApiError::unavailable(
+            "given_up",
+            1,
+            "the request was given up: nobody took what was written for a minute, or the server made a \
+             mistake, of which its log says more",
+        )
+    }
+
     /// A name that no other answer has.
     pub fn name(&self, kind: &str) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);

@@ -33,7 +33,7 @@ pub struct Limits {
     pub max_tokens: usize,
     /// Texts of a prompt.
     pub choices: usize,
-    /// Tokens of all texts of a request, prompts × best_of × max_tokens.
+    /// Tokens of a request in all: those of its prompts, and prompts × best_of × max_tokens.
     pub total_tokens: usize,
     /// Connections at a time.
     pub connections: usize,

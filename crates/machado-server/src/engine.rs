@@ -36,7 +36,7 @@ pub struct EngineConfig {
     pub threads: usize,
     /// Texts that are written at the same time, at most.
     pub parallel: usize,
-    /// Texts that may wait for a place beside these.
+    /// Requests that may wait for a place beside these.
     pub queue: usize,
 }
 
@@ -110,5 +110,114 @@ impl Drop for Engine {
             // A panic of a worker was reported when it happened.
             let _ = worker.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use machado_core::generate::{Ending, GrowingText, Writer};
+    use machado_core::layers::Activation;
+    use machado_core::math::simd::VectorUnit;
+    use machado_core::model::{
+        Intervene, Intervention, LayerConfig, Model, ModelConfig, Reach, Site,
+    };
+    use machado_core::rng::{Purpose, Rng};
+    use machado_core::sample::Sampler;
+    use machado_core::text::Standardize;
+    use machado_core::tokenizer::{CharTokenizer, Tokenizer};
+    use tokio::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+    use crate::served::ServedModel;
+
+    /// A change that fails when it is made.
+    #[derive(Debug)]
+    struct Broken;
+
+    impl Intervene for Broken {
+        fn apply(&self, _: &mut [f32]) {
+            panic!("broken on purpose");
+        }
+    }
+
+    fn served() -> Arc<ServedModel> {
+        let layers = vec![
+            LayerConfig::Embedding { output_dim: 4 },
+            LayerConfig::Gru { units: 4, reset_after: true },
+            LayerConfig::Dense { units: None, activation: Activation::Softmax },
+        ];
+        let tokenizer = Tokenizer::Char(CharTokenizer::from_text("abc"));
+        let model = Model::new(ModelConfig { layers }, tokenizer, 1).unwrap();
+        let unit = VectorUnit::detect();
+        Arc::new(ServedModel::new("a".into(), model, Standardize::None, unit).unwrap())
+    }
+
+    fn job(model: &Arc<ServedModel>, broken: bool, room: usize) -> (Job, Receiver<Event>) {
+        let (events, receiver) = channel(room);
+        let site = Site::last_state(&model.model.config).unwrap();
+        let change = Intervention { site, reach: Reach::State, change: Arc::new(Broken) };
+        let (changes, interventions): (&str, Arc<[Intervention]>) =
+            if broken { ("broken", [change].into()) } else { ("", [].into()) };
+        let ending = Arc::new(Ending { tokens: 5, stop: Vec::new() });
+        let rng = Rng::new(1, Purpose::Generate, 0);
+        let text = GrowingText::new(ending);
+        let writer = Writer::new(Sampler::default(), model.unit, &[0], rng, text).unwrap();
+        let wanted = Some(Wanted { top: 1, details: false });
+        let job = Job {
+            number: 0,
+            lane: LaneKey { model: model.clone(), changes: changes.into(), interventions },
+            prompt: vec![0; 1000].into(),
+            prompt_scores: PromptScores::Each(Wanted { top: 1, details: false }),
+            choices: vec![Choice { number: 0, writer, space_is_there: false }],
+            wanted,
+            pace: Pace::STREAM,
+            events,
+        };
+        (job, receiver)
+    }
+
+    /// Tokens scored, and tokens written.
+    fn drained(mut receiver: Receiver<Event>) -> [usize; 2] {
+        let mut counts = [0, 0];
+        while let Some(event) = receiver.blocking_recv() {
+            match event {
+                Event::Scored { tokens, .. } => counts[0] += tokens.len(),
+                Event::Written(burst) => counts[1] += burst.steps.len(),
+                Event::Next { .. } => {}
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn a_mistake_in_one_request_leaves_the_engine_working() {
+        let model = served();
+        let engine = Engine::start(EngineConfig { threads: 1, parallel: 4, queue: 4 }).unwrap();
+        let (broken, receiver) = job(&model, true, 64);
+        engine.submit(vec![broken]).unwrap();
+        assert_eq!(drained(receiver), [0, 0]);
+        let (good, receiver) = job(&model, false, 64);
+        engine.submit(vec![good]).unwrap();
+        assert_eq!(drained(receiver), [1000, 5]);
+    }
+
+    /// With room for one event, each piece of a prompt waits until the one before is taken.
+    #[test]
+    fn a_receiver_without_room_gets_all_in_the_end() {
+        let model = served();
+        let engine = Engine::start(EngineConfig { threads: 2, parallel: 4, queue: 4 }).unwrap();
+        for room in [1, 2, 3] {
+            let receivers: Vec<Receiver<Event>> = (0..6)
+                .map(|_| {
+                    let (job, receiver) = job(&model, false, room);
+                    engine.submit(vec![job]).unwrap();
+                    receiver
+                })
+                .collect();
+            for receiver in receivers {
+                assert_eq!(drained(receiver), [1000, 5]);
+            }
+        }
+        assert_eq!(engine.active(), 0);
     }
 }

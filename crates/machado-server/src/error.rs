@@ -92,7 +92,8 @@ impl ApiError {
         self
     }
 
-    fn with_code(mut self, code: &'static str) -> Self {
+    /// The same with a word for programs.
+    pub fn with_code(mut self, code: &'static str) -> Self {
         self.body.code = Some(code);
         self
     }

@@ -40,13 +40,13 @@ async fn read(body: Body, limit: usize) -> ApiResult<bytes::Bytes> {
             let message = format!("the body is larger than {limit} bytes; send less at a time");
             ApiError::refused(StatusCode::PAYLOAD_TOO_LARGE, message)
         } else {
-            cut_short()
+            ApiError::invalid("the body did not come to its end, or is not sent as HTTP has it")
         }
     })
 }
 
 fn cut_short() -> ApiError {
-    ApiError::refused(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")
+    ApiError::refused(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end in time")
 }
 
 /// Reads JSON; an error names the field.

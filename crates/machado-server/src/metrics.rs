@@ -39,7 +39,7 @@ impl Metrics {
             register(&registry, gauge.clone());
             gauge
         };
-        let in_flight = gauge("machado_inflight", "Requests that are being answered.");
+        let in_flight = gauge("machado_inflight", "Requests whose answers have not begun.");
         let active = gauge("machado_active_texts", "Texts being written, and prompts being read.");
         let queued = gauge("machado_queue_depth", "Texts that wait for a place.");
         let connections = gauge("machado_connections", "Open connections.");

@@ -166,8 +166,7 @@ async fn renew(app: Arc<App>) {
 fn service(
     app: &Arc<App>,
 ) -> tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible> {
-    let router: Router<()> = api::routes()
-        .merge(page::routes())
+    let router: Router<()> = api::with_fallbacks(api::routes().merge(page::routes()))
         .layer(from_fn_with_state(app.clone(), keys::check))
         .layer(option_layer(cors(&app.config.cors_origins)))
         .layer(CatchPanicLayer::custom(panicked))

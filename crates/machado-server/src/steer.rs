@@ -53,7 +53,7 @@ pub fn lane(
         return Ok(LaneKey { model: model.clone(), changes, interventions });
     }
     let Some(autoencoder) = &model.autoencoder else {
-        return Err(ApiError::of("steer", no_features(model)));
+        return Err(ApiError::of("steer", no_features(model)).with_code("no_features"));
     };
     if steer.len() > MOST_STEERED {
         let message =

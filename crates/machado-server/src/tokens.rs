@@ -67,6 +67,24 @@ impl ServedModel {
     }
 }
 
+/// Likeliest tokens in a whole answer, at most: 2²⁰, which is some hundred megabytes.
+const MOST_TOP: usize = 1 << 20;
+
+/// Checks that an answer does not become too large.
+///
+/// # Errors
+/// If it would.
+pub fn check_top(param: &str, top: usize, tokens: usize) -> ApiResult<()> {
+    if top.saturating_mul(tokens) <= MOST_TOP {
+        return Ok(());
+    }
+    let message = format!(
+        "{top} for each of {tokens} tokens are more than the {MOST_TOP} that one answer may have; ask for \
+         fewer"
+    );
+    Err(ApiError::of(param, message))
+}
+
 /// The text of a token, and how many characters begin in it.
 pub fn text_of(tokenizer: &Tokenizer, id: u32) -> (String, usize) {
     let mut bytes = Vec::new();

@@ -56,6 +56,7 @@ fn numbers_outside_their_range_are_named() {
     complete(json!({ "best_of": 2, "stream": true }), "best_of", "cannot be streamed");
     complete(json!({ "max_tokens": 5000 }), "max_tokens", "from 0 to 4096, not 5000");
     complete(json!({ "n": 128, "max_tokens": 4096 }), "max_tokens", "1 prompts × 128 texts × 4096");
+    complete(json!({ "prompt": vec!["a".repeat(200); 1000] }), "prompt", "200000 tokens together");
     complete(json!({ "logprobs": 1001 }), "logprobs", "from 0 to 1000");
     let many = json!({ "logprobs": 1000, "n": 100, "max_tokens": 1000 });
     complete(many, "logprobs", "ask for fewer");
@@ -163,7 +164,7 @@ fn bodies_that_are_no_json_objects_are_refused() {
     check(b"[]", "no JSON object");
     check(b"{\"prompt\": ", "not JSON: EOF");
     check(b"{\"prompt\": \"\xc3\x28\"}", "not UTF-8 from byte 12 on");
-    let deep = "{\"prompt\":".repeat(500);
+    let deep = "{\"other\":".repeat(500);
     check(deep.as_bytes(), "the body is not JSON");
     let more = server().post_bytes("/v1/completions", b"{} {}");
     self::check(&more, 400, Value::Null, "trailing characters");
@@ -182,6 +183,7 @@ fn a_body_that_is_too_large_is_refused() {
 fn wrong_routes_methods_and_models_are_said() {
     check(&server().get("/v2/completions"), 404, Value::Null, "nothing at /v2/completions");
     check(&server().get("/v1/completions"), 405, Value::Null, "does not take GET");
+    check(&server().post("/", &json!({})), 405, Value::Null, "/ does not take POST");
     check(&server().post("/v1/models", &json!({})), 405, Value::Null, "does not take POST");
     check(&server().get("/v1/models/none"), 404, json!("model"), "no model \"none\"");
     // Several are served, so a name has to be right.
@@ -205,6 +207,8 @@ fn what_is_missing_is_named() {
     let hot = server().post("/v1/probs", &json!({ "temperature": -1 }));
     check(&hot, 400, json!("temperature"), "0 or more");
     check(&server().post("/v1/score", &json!({ "text": "a", "top": 51 })), 400, json!("top"), "50");
+    let huge = json!({ "text": "a".repeat(100_000), "top": 50 });
+    check(&server().post("/v1/score", &huge), 400, json!("top"), "ask for fewer");
 }
 
 #[test]

@@ -259,6 +259,40 @@ fn a_space_at_the_end_of_a_prompt_is_not_written_twice() {
     assert!(spaces > 0, "no text begins with a word");
 }
 
+/// Where the prompt is repeated, it and the text are what `machado generate` prints.
+#[test]
+fn a_repeated_prompt_and_its_text_have_no_seam() {
+    for id in MODELS {
+        for prompt in ["a cor do", "a cor do ", "a cor do céu é "] {
+            let ask = |prompt: &str, echo: bool| {
+                texts(&server().complete(&json!({
+                    "model": id, "prompt": prompt, "max_tokens": 6, "seed": 2, "echo": echo,
+                })))
+                .remove(0)
+            };
+            let read = if id == "char" { prompt } else { prompt.trim_end() };
+            assert_eq!(ask(prompt, true), format!("{read}{}", ask(read, false)), "{id} {prompt:?}");
+        }
+    }
+}
+
+/// Ids come without asking for probabilities, too, and are those of the text.
+#[test]
+fn ids_come_if_they_are_asked_for() {
+    for id in MODELS {
+        let request = json!({
+            "model": id, "prompt": "a cor", "max_tokens": 9, "seed": 1, "return_token_ids": true,
+        });
+        let (whole, (stream, _)) = (server().complete(&request), server().stream(&request));
+        let choice = &whole["choices"][0];
+        let ids: Vec<u32> = serde_json::from_value(choice["token_ids"].clone()).unwrap();
+        assert_eq!(ids.len(), 9);
+        assert_eq!(tokenizer(id).decode(&ids), choice["text"].as_str().unwrap());
+        assert_eq!(stream["choices"][0]["token_ids"], choice["token_ids"]);
+        assert!(choice["logprobs"].is_null() && stream["choices"][0]["logprobs"].is_null());
+    }
+}
+
 #[test]
 fn what_the_model_does_not_know_is_left_out_and_said() {
     let request = json!({ "prompt": "a ßcor ß日", "max_tokens": 3, "echo": true, "seed": 1 });

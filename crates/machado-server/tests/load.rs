@@ -103,6 +103,22 @@ fn a_reader_that_is_slow_keeps_nobody_else_waiting() {
     assert!(texts[0].len() > 1 << 20, "more than sockets hold: {}", texts[0].len());
 }
 
+/// A thousand prompts in one request take turns with those that ask for one.
+#[test]
+fn one_large_request_keeps_nobody_out() {
+    let engine = EngineConfig { threads: 1, parallel: 4, queue: 4 };
+    let running = running(ServerConfig { engine, ..config() });
+    let many = json!({ "prompt": vec!["a cor do mar"; 1000], "max_tokens": 100 });
+    let large = begin(&running, &many);
+    wait_until("it has begun", || running.metric("machado_active_texts") >= 1.0);
+    for seed in 0..20 {
+        running.complete(&json!({ "prompt": "a", "max_tokens": 3, "seed": seed }));
+    }
+    let waits = running.metric("machado_queue_depth");
+    assert!(waits > 500.0, "they waited for the large one, of which {waits} texts wait");
+    drop(large);
+}
+
 #[test]
 fn too_many_are_told_to_come_again() {
     let engine = EngineConfig { threads: 1, parallel: 1, queue: 1 };

@@ -42,7 +42,8 @@ impl Block {
             targets: Vec::new(),
             target: Target::All,
             passes: network.layers().iter().map(|layer| layer.new_pass()).collect(),
-            states: vec![Buffer::default(); network.layers().len()],
+            // Of one row, which has read nothing.
+            states: network.layers().iter().map(|layer| Buffer::zeros(layer.state_dim())).collect(),
             losses: Vec::new(),
             d_output: Buffer::default(),
             d_input: Buffer::default(),

@@ -151,36 +151,43 @@ impl Streams {
     /// # Panics
     /// If `ids` is empty or no whole number of steps, or an id is outside the vocabulary.
     pub fn read(&mut self, ids: &[u32]) {
+        self.check(ids);
+        // A long prompt in pieces: the state goes on, so they change nothing but memory.
+        for piece in ids.chunks(STEPS_AT_A_TIME * self.rows) {
+            self.read_piece(piece, Target::Last);
+        }
+    }
+
+    fn check(&self, ids: &[u32]) {
         assert!(
             !ids.is_empty() && ids.len().is_multiple_of(self.rows),
             "{} ids for {} texts",
             ids.len(),
             self.rows
         );
-        // A long prompt in pieces: the state goes on, so they change nothing but memory.
-        for piece in ids.chunks(STEPS_AT_A_TIME * self.rows) {
-            self.block.set_ids(&self.network, piece, self.rows, Target::Last);
-            self.block.forward(&self.network, Mode::Inference, &self.interventions);
-        }
+    }
+
+    fn read_piece(&mut self, ids: &[u32], target: Target) {
+        self.block.set_ids(&self.network, ids, self.rows, target);
+        self.block.forward(&self.network, Mode::Inference, &self.interventions);
         self.has_logits = true;
     }
 
-    /// Reads the next tokens of a single text, and calls `visit` after each with its place among them
-    /// and the logits of what comes next, `[V]`.
+    /// Reads the next tokens, `ids: [T, B]`, and calls `visit` after each of each text with its place
+    /// in `ids` and the logits of what comes next, `[V]`.
     ///
     /// # Panics
-    /// If there is not one text, or an id is outside the vocabulary.
+    /// As [`read`](Self::read).
     pub fn read_each(&mut self, ids: &[u32], mut visit: impl FnMut(usize, &[f32])) {
-        assert_eq!(self.rows, 1, "of one text");
+        self.check(ids);
         let vocabulary_size = self.network.vocabulary_size();
-        for (number, piece) in ids.chunks(STEPS_AT_A_TIME).enumerate() {
-            self.block.set_ids(&self.network, piece, 1, Target::All);
-            self.block.forward(&self.network, Mode::Inference, &self.interventions);
-            let steps = self.block.logits().chunks_exact(padded(vocabulary_size));
-            for (step, logits) in steps.enumerate() {
-                visit(number * STEPS_AT_A_TIME + step, &logits[..vocabulary_size]);
+        let piece_len = STEPS_AT_A_TIME * self.rows;
+        for (number, piece) in ids.chunks(piece_len).enumerate() {
+            self.read_piece(piece, Target::All);
+            let places = self.block.logits().chunks_exact(padded(vocabulary_size));
+            for (place, logits) in places.enumerate() {
+                visit(number * piece_len + place, &logits[..vocabulary_size]);
             }
-            self.has_logits = true;
         }
     }
 

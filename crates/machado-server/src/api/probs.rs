@@ -113,7 +113,7 @@ pub async fn probs(
     };
     app.submit(vec![job])?;
     let Some(Event::Next { logits }) = receiver.recv().await else {
-        return Err(ApiError::shutting_down());
+        return Err(app.given_up());
     };
     let log_sum = log_sum(model.unit, &logits, &mut Vec::new());
     let logprob = |id: usize| f64::from(logits[id]) - log_sum;

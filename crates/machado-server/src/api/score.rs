@@ -15,7 +15,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::json::Json;
 use crate::served::ServedModel;
 use crate::steer::{self, SteerField};
-use crate::tokens::text_of;
+use crate::tokens::{check_top, text_of};
 
 /// Alternatives where the request does not say how many, and at most.
 const TOP: usize = 5;
@@ -97,6 +97,7 @@ pub async fn score(
         let message = format!("a text may have {limit} tokens, but this one has {found}");
         return Err(ApiError::of("text", message));
     }
+    check_top("top", top, found)?;
     let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
     let mut scores = Vec::with_capacity(found);
     if found > 0 {
@@ -118,7 +119,7 @@ pub async fn score(
             }
         }
         if scores.len() < found {
-            return Err(ApiError::shutting_down());
+            return Err(app.given_up());
         }
     }
     Ok(Answer(summed(&model, &scores, encoded.skipped)))

@@ -13,8 +13,9 @@ use super::job::{Choice, Job, LaneKey, PromptScores};
 use super::row::{Common, Row, Scorer, Sent};
 use super::waiting::Places;
 
-/// Tokens of a prompt read between two tokens of the texts that are written.
-const PIECE: usize = 256;
+/// Tokens of prompts read between two tokens of the texts that are written, and of one prompt.
+const PIECE: usize = 512;
+const LONGEST_PIECE: usize = 128;
 
 /// How long a text waits for a reader that takes nothing.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -24,6 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Lane {
     key: LaneKey,
     reader: Streams,
+    /// The state before the first token of a prompt.
+    beginning: StreamState,
     /// Prompts that are read, a piece of each in turn.
     readings: VecDeque<Reading>,
     writing: Streams,
@@ -81,11 +84,13 @@ impl Lane {
         let fits = reader.intervene(&key.interventions, &key.model.model);
         fits.expect("interventions that were checked when they were made");
         let mut writing = reader.another();
+        let beginning = writing.state();
         writing.leave_all();
         let scorer = Scorer::new(key.model.unit);
         Self {
             key,
             reader,
+            beginning,
             readings: VecDeque::new(),
             writing,
             rows: Vec::new(),
@@ -114,13 +119,12 @@ impl Lane {
     }
 
     pub fn add(&mut self, job: Job, places: Places) {
-        self.reader.clear();
         let common = Common { wanted: job.wanted, pace: job.pace, events: job.events };
         self.readings.push_back(Reading {
             number: job.number,
             prompt: job.prompt,
             read: 0,
-            state: self.reader.state(),
+            state: self.beginning.clone(),
             logits: Vec::new(),
             scores: job.prompt_scores,
             unsent: Vec::new(),
@@ -139,47 +143,89 @@ impl Lane {
         [read, self.write(now)]
     }
 
-    /// Reads a piece of the prompt whose turn it is.
+    /// Reads a piece of some prompts side by side: of the one whose turn it is, and of those behind it
+    /// that have as much left and want the same.
     fn read(&mut self, now: Instant) -> usize {
-        let Some(mut reading) = self.readings.pop_front() else { return 0 };
-        match reading.send(now) {
-            Sent::Gone => return 0,
-            Sent::Full => {
-                self.readings.push_back(reading);
-                return 0;
+        let mut group: Vec<Reading> = Vec::new();
+        let (mut steps, mut wanted) = (0, PromptScores::None);
+        for _ in 0..self.readings.len() {
+            let mut reading = self.readings.pop_front().expect("there are so many");
+            match reading.send(now) {
+                Sent::Gone => continue,
+                Sent::Full => {
+                    self.readings.push_back(reading);
+                    continue;
+                }
+                Sent::Yes => {}
             }
-            Sent::Yes => {}
+            if reading.left() == 0 {
+                // What was found out at its end had no room before.
+                self.begin(reading, now);
+                continue;
+            }
+            if group.is_empty() {
+                steps = reading.left().min(LONGEST_PIECE);
+                wanted = reading.scores;
+            } else if reading.left() < steps || reading.scores != wanted {
+                self.readings.push_back(reading);
+                continue;
+            }
+            group.push(reading);
+            if (group.len() + 1) * steps > PIECE {
+                break;
+            }
         }
-        let piece = reading.read..reading.prompt.len().min(reading.read + PIECE);
-        let tokens = piece.len();
-        let ids = &reading.prompt[piece.clone()];
-        self.reader.set_state(&reading.state);
-        if let PromptScores::Each(wanted) = reading.scores {
-            let before = (reading.read > 0).then_some(&reading.logits[..]);
-            reading.unsent.push(self.scorer.score(before, ids[0], wanted));
-            let (scorer, unsent) = (&mut self.scorer, &mut reading.unsent);
-            self.reader.read_each(ids, |place, logits| {
-                if let Some(&id) = ids.get(place + 1) {
-                    unsent.push(scorer.score(Some(logits), id, wanted));
+        if group.is_empty() {
+            return 0;
+        }
+        self.read_together(&mut group, steps);
+        // Behind those that wait.
+        self.readings.extend(group);
+        self.finish_readings(now);
+        steps * self.ids.len()
+    }
+
+    /// Reads the next `steps` tokens of each prompt of a group; leaves in `ids` one for each.
+    fn read_together(&mut self, group: &mut [Reading], steps: usize) {
+        self.reader.leave_all();
+        group.iter().for_each(|reading| self.reader.join(&reading.state));
+        let rows = group.len();
+        self.ids.clear();
+        for step in 0..steps {
+            self.ids.extend(group.iter().map(|reading| reading.prompt[reading.read + step]));
+        }
+        if let PromptScores::Each(wanted) = group[0].scores {
+            let scorer = &mut self.scorer;
+            for reading in group.iter_mut() {
+                let before = (reading.read > 0).then_some(&reading.logits[..]);
+                let id = reading.prompt[reading.read];
+                reading.unsent.push(scorer.score(before, id, wanted));
+            }
+            self.reader.read_each(&self.ids, |place, logits| {
+                let (step, reading) = (place / rows, &mut group[place % rows]);
+                // What comes after the last one is scored when it is read.
+                if step + 1 < steps {
+                    let id = reading.prompt[reading.read + step + 1];
+                    reading.unsent.push(scorer.score(Some(logits), id, wanted));
                 }
             });
         } else {
-            self.reader.read(ids);
+            self.reader.read(&self.ids);
         }
-        reading.read = piece.end;
-        reading.state = self.reader.state();
-        reading.logits.clear();
-        reading.logits.extend_from_slice(self.reader.logits(0));
-        self.readings.push_back(reading);
-        self.finish_readings(now);
-        tokens
+        for (row, reading) in group.iter_mut().enumerate() {
+            reading.read += steps;
+            reading.state = self.reader.state_of(row);
+            reading.logits.clear();
+            reading.logits.extend_from_slice(self.reader.logits(row));
+        }
+        self.ids.truncate(rows);
     }
 
     /// Begins the texts of prompts that are read.
     fn finish_readings(&mut self, now: Instant) {
         let mut place = 0;
         while let Some(reading) = self.readings.get_mut(place) {
-            if reading.read < reading.prompt.len() {
+            if reading.left() > 0 {
                 place += 1;
                 continue;
             }
@@ -287,6 +333,11 @@ impl Lane {
 }
 
 impl Reading {
+    /// Tokens that are not read yet.
+    fn left(&self) -> usize {
+        self.prompt.len() - self.read
+    }
+
     /// Sends what was found out of the prompt.
     fn send(&mut self, now: Instant) -> Sent {
         let job = self.number;
@@ -296,7 +347,7 @@ impl Reading {
         }
         let event = if !self.unsent.is_empty() {
             Event::Scored { job, tokens: std::mem::take(&mut self.unsent) }
-        } else if self.scores == PromptScores::Next && self.read == self.prompt.len() {
+        } else if self.scores == PromptScores::Next && self.left() == 0 {
             Event::Next { logits: self.logits.clone() }
         } else {
             return Sent::Yes;

@@ -70,8 +70,9 @@ impl Waiting {
         if waiting.is_stopping {
             return Err(Refused::Stopping);
         }
+        // Requests are counted, not texts: one with many keeps nobody out, since requests take turns.
         let free = self.parallel.saturating_sub(self.active());
-        if waiting.places >= free + self.queue {
+        if waiting.requests.len() >= free + self.queue {
             return Err(Refused::Full);
         }
         waiting.places += jobs.iter().map(Job::places).sum::<usize>();

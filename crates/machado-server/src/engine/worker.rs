@@ -1,5 +1,6 @@
 //! A thread of the engine.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,10 +34,19 @@ pub(super) fn work(waiting: &Arc<Waiting>) {
                 lanes[lane].add(*job, places);
             }
         }
-        let now = Instant::now();
-        for lane in &mut lanes {
-            waiting.count(lane.step(now));
+        let step = || {
+            let now = Instant::now();
+            for lane in &mut lanes {
+                waiting.count(lane.step(now));
+            }
+            lanes.retain(|lane| !lane.is_empty());
+        };
+        // A mistake costs the requests that this thread works for, and not all that are to come.
+        if catch_unwind(AssertUnwindSafe(step)).is_err() {
+            tracing::error!(
+                "a thread of the engine made a mistake; what it was working on is given up"
+            );
+            lanes.clear();
         }
-        lanes.retain(|lane| !lane.is_empty());
     }
 }

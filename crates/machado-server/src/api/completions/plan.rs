@@ -16,7 +16,7 @@ use crate::engine::{Choice, Event, Job, LaneKey, Pace, PromptScores, Wanted};
 use crate::error::{ApiError, ApiResult};
 use crate::served::ServedModel;
 use crate::steer;
-use crate::tokens::Encoded;
+use crate::tokens::{Encoded, check_top};
 
 /// Tokens of a text where the request does not say it.
 const MAX_TOKENS: usize = 16;
@@ -26,9 +26,6 @@ const HOTTEST: f64 = 2.0;
 
 /// Likeliest tokens that can be asked for, at most.
 const MOST_TOP: usize = 1000;
-
-/// Likeliest tokens in a whole answer, at most: 2²⁰, which is some hundred megabytes.
-const MOST_TOP_IN_ALL: usize = 1 << 20;
 
 /// Stop strings, and bytes of one.
 const MOST_STOPS: usize = 32;
@@ -79,17 +76,11 @@ impl Plan {
         let logprobs = request.logprobs;
         let top = within("logprobs", logprobs.unwrap_or(0), 0, MOST_TOP)?;
         let prompts = encode(&model, limits, request.prompt.as_ref())?;
-        let written = check_total(limits, prompts.len(), best_of, max_tokens)?;
-        let echo = request.echo == Some(true);
         let read: usize = prompts.iter().map(|prompt| prompt.ids.len()).sum();
+        let written = check_total(limits, read, prompts.len(), best_of, max_tokens)?;
+        let echo = request.echo == Some(true);
         let shown = written + if echo { read * best_of } else { 0 };
-        if top.saturating_mul(shown) > MOST_TOP_IN_ALL {
-            let message = format!(
-                "{top} for each of {shown} tokens are more than the {MOST_TOP_IN_ALL} that one answer may \
-                 have; ask for fewer"
-            );
-            return Err(ApiError::of("logprobs", message));
-        }
+        check_top("logprobs", top, shown)?;
 
         let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
         let seed = request.seed.map_or_else(random, i64::cast_unsigned);
@@ -99,8 +90,10 @@ impl Plan {
             ending: Arc::new(Ending { tokens: max_tokens, stop: stops(request.stop)? }),
             seed,
         };
-        // The likeliest text is found by the probabilities.
-        let wanted = (logprobs.is_some() || best_of > n).then_some(Wanted { top, details: false });
+        // The likeliest text is found by the probabilities, and ids come with them.
+        let token_ids = request.return_token_ids == Some(true);
+        let wanted = (logprobs.is_some() || best_of > n || token_ids)
+            .then_some(Wanted { top, details: false });
         let mut plan = Self {
             name: app.name("cmpl"),
             created: now(),
@@ -110,7 +103,7 @@ impl Plan {
             best_of,
             echo,
             logprobs,
-            token_ids: request.return_token_ids == Some(true),
+            token_ids,
             include_usage: request
                 .stream_options
                 .is_some_and(|options| options.include_usage == Some(true)),
@@ -178,7 +171,8 @@ impl Plan {
                     Ok(Choice {
                         number: number * self.best_of + place,
                         writer: writing.writer(&self.model, &ids, place as u64)?,
-                        space_is_there: prompt.space_waits,
+                        // Where the prompt is repeated it stands without that space.
+                        space_is_there: prompt.space_waits && !self.echo,
                     })
                 };
                 let choices = if self.writes_nothing { first..first } else { first..last };
@@ -252,23 +246,31 @@ fn encode(
     prompts.iter().map(encode).collect()
 }
 
-/// Tokens that may be written in all.
+/// Checks what is asked for in all; returns the tokens that may be written.
 fn check_total(
     limits: &Limits,
+    read: usize,
     prompts: usize,
     best_of: usize,
     max_tokens: usize,
 ) -> ApiResult<usize> {
-    let total = prompts.saturating_mul(best_of).saturating_mul(max_tokens.max(1));
+    let texts = prompts.saturating_mul(best_of);
+    let written = texts.saturating_mul(max_tokens);
+    let total = read.saturating_add(written.max(texts));
     if total <= limits.total_tokens {
-        return Ok(if max_tokens == 0 { 0 } else { total });
+        return Ok(written);
     }
-    let message = format!(
-        "{prompts} prompts × {best_of} texts × {max_tokens} tokens are {total}, more than the {} that a \
-         request may ask for; ask for less at a time",
-        limits.total_tokens
-    );
-    Err(ApiError::of("max_tokens", message))
+    let most = limits.total_tokens;
+    // What is wrong is what is most of it.
+    let (param, message) = if read > most / 2 {
+        ("prompt", format!("the prompts have {read} tokens together"))
+    } else {
+        let what = format!("{prompts} prompts × {best_of} texts × {max_tokens} tokens");
+        ("max_tokens", format!("{what} are {written}"))
+    };
+    let message =
+        format!("{message}, but a request may have {most} in all; ask for less at a time");
+    Err(ApiError::of(param, message))
 }
 
 fn sampler(model: &ServedModel, request: &CompletionRequest) -> ApiResult<Sampler> {

@@ -133,7 +133,7 @@ impl Stream {
     /// All texts are written, or the engine gave up.
     fn end(&mut self) {
         if !self.assembler.is_done() {
-            return self.fail(ApiError::shutting_down());
+            return self.fail(self.app.given_up());
         }
         let plan = self.assembler.plan();
         if plan.include_usage {

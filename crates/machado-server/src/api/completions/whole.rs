@@ -36,7 +36,7 @@ pub(super) async fn collect(
         return Err(ApiError::unavailable("timeout", 1, took_too_long(app)));
     }
     if !assembler.is_done() {
-        return Err(ApiError::shutting_down());
+        return Err(app.given_up());
     }
     let written = assembler.written();
     let plan = assembler.plan();
