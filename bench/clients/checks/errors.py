@@ -95,7 +95,7 @@ def bodies(subject):
 def routes(subject):
     raises(NotFoundError, lambda: subject.client.post("/nothing/here", cast_to=object, body={}))
     shape(ask(f"{subject.url}/nothing"), 404, "not_found_error")
-    for route, method in (("/v1/completions", "GET"), ("/v1/models", "POST"), ("/health", "DELETE")):
+    for route, method in (("/v1/completions", "GET"), ("/v1/models", "POST"), ("/health", "DELETE"), ("/", "POST")):
         shape(ask(subject.url + route, b"{}" if method == "POST" else None, method), 405, "invalid_request_error")
     shape(ask(f"{subject.base}/completions", {"prompt": "a" * 3_000_000}), 413, "invalid_request_error")
     for route in ("/v1/completions/", "/completions", "/completions/"):

@@ -96,6 +96,6 @@ def activations(subject):
     tokens = client.post("/activations", cast_to=object, body={"text": TEXT, "top": 3})["tokens"]
     same([token["id"] for token in tokens], subject.tokens(TEXT), "ids")
     for token in tokens:
-        found = [feature["activation"] for feature in token["features"]]
-        assert len(found) <= 3 and found == sorted(found, reverse=True) and all(found), f"activations {found}"
+        found = [feature["share"] for feature in token["features"]]
+        assert len(found) <= 3 and found == sorted(found, reverse=True) and all(found), f"shares {found}"
     return f"{sum(len(token['features']) for token in tokens)} of {len(tokens)} tokens"

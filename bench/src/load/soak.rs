@@ -25,6 +25,8 @@ use visitor::Visitor;
 /// Time that the server has to forget who has left.
 const QUIET: Duration = Duration::from_secs(20);
 const REPORT: Duration = Duration::from_secs(60);
+/// After which memory has seen the most connections that there will be.
+const TWO_BURSTS: Duration = Duration::from_secs(45);
 /// Growth of memory that counts as flat.
 const FLAT: f64 = 0.10;
 /// Descriptors that may be open at the end in excess of those at the beginning.
@@ -41,7 +43,7 @@ pub(crate) struct Settings {
     /// How long
     #[arg(long, default_value_t = 30.0)]
     minutes: f64,
-    /// Minutes after which memory is to stay flat [default: a tenth of the time]
+    /// Minutes after which memory is to stay flat [default: a tenth of the time, but two bursts]
     #[arg(long)]
     warm_up: Option<f64>,
     /// Clients that ask what a server is for
@@ -91,7 +93,10 @@ pub(crate) fn run(settings: &Settings) -> Result<bool> {
         seed: settings.seed,
     };
     let time = Duration::from_secs_f64(60.0 * settings.minutes);
-    let warm_up = settings.warm_up.map_or(time / 10, |at| Duration::from_secs_f64(60.0 * at));
+    let warm_up = settings.warm_up.map_or_else(
+        || (time / 10).max(TWO_BURSTS).min(time / 2),
+        |minutes| Duration::from_secs_f64(60.0 * minutes),
+    );
     if warm_up >= time {
         bail!("a warm-up of {warm_up:?} is not over before the whole, {time:?}");
     }

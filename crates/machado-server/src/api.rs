@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -38,6 +39,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/tokenizer_info", get(tokenize::info))
         .route("/v1/run", get(run::run))
         .route("/v1/run/events", get(run::events))
+        .route("/docs", get(|| async { Redirect::to("/#api") }))
         .route("/openapi.json", get(openapi::openapi))
         .route("/health", get(health::health))
         .route("/v1/health", get(health::health))

@@ -39,7 +39,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request may take.
     pub request: Duration,
-    /// How long a connection may bring or take nothing in the middle of a request.
+    /// How long a body may take to come, and a client may take nothing of what is sent.
     pub stall: Duration,
     /// How long requests may go on when the server is told to stop.
     pub shutdown: Duration,

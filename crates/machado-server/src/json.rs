@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -23,7 +24,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Json<T> {
             let message = "the body is compressed; send it as plain JSON";
             return Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
         }
-        let bytes = read(request.into_body(), app.config.limits.body_bytes).await?;
+        let limits = &app.config.limits;
+        let read = timeout(limits.stall, read(request.into_body(), limits.body_bytes));
+        let bytes = read.await.unwrap_or_else(|_| Err(cut_short()))?;
         parse(&bytes).map(Self)
     }
 }
@@ -37,9 +40,13 @@ async fn read(body: Body, limit: usize) -> ApiResult<bytes::Bytes> {
             let message = format!("the body is larger than {limit} bytes; send less at a time");
             ApiError::refused(StatusCode::PAYLOAD_TOO_LARGE, message)
         } else {
-            ApiError::refused(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")
+            cut_short()
         }
     })
+}
+
+fn cut_short() -> ApiError {
+    ApiError::refused(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")
 }
 
 /// Reads JSON; an error names the field.

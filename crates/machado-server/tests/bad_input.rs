@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Running, characters, config, served, server};
@@ -67,6 +68,80 @@ fn numbers_outside_their_range_are_named() {
     complete(json!({ "stop": "a".repeat(1001) }), "stop", "1000 bytes");
     complete(json!({ "steer": [{ "feature": 1 }] }), "steer", "has no features");
     complete(json!({ "steer_reach": "up" }), "steer_reach", "\"state\" or \"output\"");
+}
+
+/// Any JSON.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-3i64..40).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z \u{e9}\u{1f3bb}]{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z0-9]{0,3}", inner, 0..3)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+/// The fields of all requests.
+const FIELDS: [&str; 26] = [
+    "model",
+    "prompt",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "n",
+    "best_of",
+    "stream",
+    "stream_options",
+    "logprobs",
+    "echo",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "suffix",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repeat_penalty",
+    "repeat_last_n",
+    "steer",
+    "text",
+    "content",
+    "tokens",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever comes, it is answered, or refused in the one shape.
+    #[test]
+    fn any_json_is_answered_or_refused(
+        route in prop::sample::select(
+            &["/v1/completions", "/v1/probs", "/v1/score", "/tokenize", "/detokenize"][..]
+        ),
+        fields in proptest::collection::vec((prop::sample::select(&FIELDS[..]), value()), 0..4),
+    ) {
+        let body: Value = fields.into_iter().collect();
+        let answer = server().post(route, &body);
+        match answer.status {
+            200 => {}
+            400 | 404 => {
+                let error = answer.json()["error"].clone();
+                prop_assert!(error["message"].is_string() && error["type"].is_string());
+                prop_assert!(error.get("param").is_some() && error.get("code").is_some());
+            }
+            other => prop_assert!(false, "{} for {}: {}", other, body, answer.text),
+        }
+    }
 }
 
 #[test]

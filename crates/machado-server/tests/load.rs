@@ -231,6 +231,19 @@ fn halves_of_requests_harm_nobody() {
     wait_until("they are gone", || running.metric("machado_connections") <= 1.0);
 }
 
+#[test]
+fn a_body_that_stops_half_way_is_given_up() {
+    let limits = Limits { stall: Duration::from_millis(100), ..Limits::default() };
+    let running = running(ServerConfig { limits, ..config() });
+    let mut stream = TcpStream::connect(running.address).unwrap();
+    let head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("the body did not come to its end"), "{answer}");
+}
+
 /// One chunk for each token of a model of characters, and one for the count.
 #[test]
 fn a_stream_has_a_chunk_for_each_token() {

@@ -122,7 +122,6 @@ fn unknown_route(visitor: &mut Visitor) -> Outcome {
         "/page/%2e%2e/%2e%2e/etc/passwd",
         "/%ff%fe",
         "/v1/models/none",
-        "//",
         "/v1/features/999999999",
     ];
     let route = *visitor.random.one_of(&routes);
@@ -136,9 +135,10 @@ fn unknown_route(visitor: &mut Visitor) -> Outcome {
 }
 
 fn wrong_method(visitor: &mut Visitor) -> Outcome {
-    let answer = match visitor.random.below(3) {
+    let answer = match visitor.random.below(4) {
         0 => visitor.ask(&requests::get("/v1/completions"))?,
         1 => visitor.ask(b"DELETE /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n")?,
+        2 => visitor.post("/", &json!({}))?,
         _ => visitor.post("/health", &json!({}))?,
     };
     status(&answer, &[405])

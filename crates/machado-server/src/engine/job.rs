@@ -73,8 +73,9 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// For somebody who reads along. Nobody sees a millisecond, and sending is what costs.
-    pub const STREAM: Self = Self { tokens: 16, time: Duration::from_millis(1) };
+    /// For somebody who reads along. Nobody sees ten milliseconds, and sending is what
+    /// costs.
+    pub const STREAM: Self = Self { tokens: 64, time: Duration::from_millis(10) };
     /// For somebody who waits for the end.
     pub const WHOLE: Self = Self { tokens: 128, time: Duration::from_millis(100) };
 }
