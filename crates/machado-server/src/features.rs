@@ -17,7 +17,7 @@ use machado_core::interpret::Reading;
 use machado_core::math::threads::Compute;
 use tokio::sync::Semaphore;
 
-pub use self::answer::*;
+pub use self::answer::{FeatureDetail, FeatureEntry, FeatureMap, FeatureOrder, TokenFires};
 use self::background::Background;
 pub use self::search::words_of;
 pub use self::surveyed::Surveyed;
