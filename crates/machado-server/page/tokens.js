@@ -32,7 +32,9 @@ export class TokenText {
     container.addEventListener("pointerleave", () => this.#onLook(this.#cursor >= 0 ? this.#cursor : null));
     container.addEventListener("keydown", (event) => this.#pressed(event));
     container.addEventListener("focus", () => {
-      if (this.#cursor < 0 && this.#tokens.length) this.#moveTo(0);
+      // A click brings its own token; were the first one scrolled to now, the click would miss it.
+      const byKey = container.matches(":focus-visible");
+      if (byKey && this.#cursor < 0 && this.#tokens.length) this.#moveTo(0);
     });
   }
 
