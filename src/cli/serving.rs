@@ -81,7 +81,7 @@ pub struct ServeArgs {
     pub max_prompt: usize,
 
     /// Tokens that a request may have in all: those of its prompts, and prompts × texts × max_tokens
-    #[arg(long, value_name = "N", default_value_t = 131_072, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 262_144, value_parser = at_least_one)]
     #[arg(help_heading = "Limits")]
     pub max_total: usize,
 

@@ -52,7 +52,7 @@ impl Default for Limits {
             prompt_tokens: 1 << 17,
             max_tokens: 4096,
             choices: 128,
-            total_tokens: 1 << 17,
+            total_tokens: 1 << 18,
             connections: 1024,
             request: Duration::from_secs(600),
             stall: Duration::from_secs(30),

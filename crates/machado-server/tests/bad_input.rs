@@ -56,7 +56,7 @@ fn numbers_outside_their_range_are_named() {
     complete(json!({ "best_of": 2, "stream": true }), "best_of", "cannot be streamed");
     complete(json!({ "max_tokens": 5000 }), "max_tokens", "from 0 to 4096, not 5000");
     complete(json!({ "n": 128, "max_tokens": 4096 }), "max_tokens", "1 prompts × 128 texts × 4096");
-    complete(json!({ "prompt": vec!["a".repeat(200); 1000] }), "prompt", "200000 tokens together");
+    complete(json!({ "prompt": vec!["a".repeat(300); 1000] }), "prompt", "300000 tokens together");
     complete(json!({ "logprobs": 1001 }), "logprobs", "from 0 to 1000");
     let many = json!({ "logprobs": 1000, "n": 100, "max_tokens": 1000 });
     complete(many, "logprobs", "ask for fewer");

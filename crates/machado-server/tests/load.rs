@@ -180,7 +180,7 @@ fn whoever_takes_too_long_is_cut_off_when_the_server_stops() {
 #[test]
 fn a_request_that_takes_too_long_says_so() {
     let limits = Limits { request: Duration::from_millis(50), ..Limits::default() };
-    let limits = Limits { total_tokens: 1 << 20, max_tokens: 1 << 20, ..limits };
+    let limits = Limits { total_tokens: 1 << 21, max_tokens: 1 << 20, ..limits };
     let running = running(ServerConfig { limits, ..config() });
     let request = json!({ "prompt": "a", "max_tokens": 1 << 20 });
     let late = running.post("/v1/completions", &request);
