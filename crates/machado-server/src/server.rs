@@ -1,12 +1,14 @@
 //! Connections: taken, answered, and let go.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
-use tower::util::option_layer;
+use tower::util::{BoxCloneSyncService, option_layer};
 use tower::{Layer, ServiceExt};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -39,6 +41,13 @@ const HEADERS: Duration = Duration::from_secs(30);
 
 /// How often a newer model of a run is looked for.
 const RENEW: Duration = Duration::from_secs(2);
+
+/// What answers a request of a connection.
+type Service = BoxCloneSyncService<hyper::Request<Incoming>, Response, Infallible>;
+
+/// A connection being answered.
+type Connection =
+    http1::Connection<TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>, TowerToHyperService<Service>>;
 
 /// A server that has its address and waits for [`run`](Server::run).
 #[derive(Debug)]
@@ -163,9 +172,7 @@ async fn renew(app: Arc<App>) {
 }
 
 /// All that is between a connection and a route.
-fn service(
-    app: &Arc<App>,
-) -> tower::util::BoxCloneSyncService<Request, Response, std::convert::Infallible> {
+fn service(app: &Arc<App>) -> Service {
     let router: Router<()> = api::with_fallbacks(api::routes().merge(page::routes()))
         .layer(from_fn_with_state(app.clone(), keys::check))
         .layer(option_layer(cors(&app.config.cors_origins)))
@@ -174,36 +181,20 @@ fn service(
         .with_state(app.clone());
     // Around the router, since it chooses the route.
     let normalized = NormalizePathLayer::trim_trailing_slash().layer(router);
-    tower::util::BoxCloneSyncService::new(normalized)
+    let of_hyper = |request: hyper::Request<Incoming>| request.map(Body::new);
+    Service::new(normalized.map_request(of_hyper))
 }
 
 /// Answers the requests of a connection.
-fn connection<S>(
-    stream: TcpStream,
-    service: &S,
-    app: &App,
-) -> http1::Connection<
-    TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>>,
-    TowerToHyperService<tower::util::MapRequest<S, fn(hyper::Request<Incoming>) -> Request>>,
->
-where
-    S: tower::Service<Request, Response = Response, Error = std::convert::Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
+fn connection(stream: TcpStream, service: &Service, app: &App) -> Connection {
     // Each token is to arrive when it is drawn.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(app.config.limits.stall));
-    let to_axum: fn(hyper::Request<Incoming>) -> Request =
-        |request| request.map(axum::body::Body::new);
-    let service = TowerToHyperService::new(service.clone().map_request(to_axum));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service.clone()))
 }
 
 /// Pages of which other sites may ask.

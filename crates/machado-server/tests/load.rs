@@ -43,7 +43,7 @@ fn what_is_asked_together_is_answered_as_alone() {
     let request = |seed: usize| {
         json!({
             "prompt": "a cor do céu "[..seed % 9].to_owned(), "max_tokens": 20 + seed, "seed": seed,
-            "n": 1 + seed % 3, "stop": if seed % 2 == 0 { json!("az") } else { json!([]) },
+            "n": 1 + seed % 3, "stop": if seed.is_multiple_of(2) { json!("az") } else { json!([]) },
         })
     };
     let alone: Vec<Value> = (0..24).map(|seed| running.complete(&request(seed))).collect();

@@ -113,7 +113,7 @@ impl Plan {
         let pace = if streams { Pace::STREAM } else { Pace::WHOLE };
         let room = 16 + plan.choices();
         let (events, receiver) = mpsc::channel(room);
-        let jobs = plan.to_jobs(app, &lane, &writing, wanted, pace, &events)?;
+        let jobs = plan.jobs_of(app, &lane, &writing, wanted, pace, &events)?;
         Ok((plan, jobs, receiver))
     }
 
@@ -144,7 +144,8 @@ impl Plan {
         (!skipped.is_empty()).then_some(Extra { skipped })
     }
 
-    fn to_jobs(
+    /// What the engine is to do for each prompt.
+    fn jobs_of(
         &mut self,
         app: &App,
         lane: &LaneKey,
