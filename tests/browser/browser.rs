@@ -153,22 +153,7 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn click(&self, css: &str) {
-        let until = Instant::now() + DEADLINE;
-        loop {
-            let clicked = self
-                .runtime
-                .block_on(async { self.driver().find(By::Css(css)).await?.click().await });
-            match clicked {
-                Ok(()) => return,
-                // It was drawn again between looking and clicking.
-                Err(error)
-                    if matches!(
-                        error.as_inner(),
-                        WebDriverErrorInner::StaleElementReference(_)
-                    ) && Instant::now() < until => {}
-                Err(error) => panic!("{css} cannot be clicked: {error}\n{}", self.state()),
-            }
-        }
+        self.act(css, async |element| element.click().await);
     }
 
     /// Types into a field, in the place of what stands there.
@@ -182,27 +167,40 @@ impl Browser {
     /// Presses keys in an element, which gets the focus.
     #[track_caller]
     pub(crate) fn send(&self, css: &str, keys: impl Into<TypingData>) {
-        let sent = self
-            .runtime
-            .block_on(async { self.driver().find(By::Css(css)).await?.send_keys(keys).await });
-        if let Err(error) = sent {
-            panic!("{css} takes no keys: {error}\n{}", self.state());
+        let keys: String = keys.into().to_string();
+        self.act(css, async |element| element.send_keys(&keys).await);
+    }
+
+    /// Moves the pointer over an element.
+    #[track_caller]
+    pub(crate) fn point_at(&self, css: &str) {
+        self.act(css, async |element| {
+            element.scroll_into_view().await?;
+            self.driver().action_chain().move_to_element_center(&element).perform().await
+        });
+    }
+
+    /// Does something with an element, as soon as it is there.
+    #[track_caller]
+    fn act(&self, css: &str, action: impl AsyncFn(WebElement) -> WebDriverResult<()>) {
+        use WebDriverErrorInner::{NoSuchElement, StaleElementReference};
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let done = self
+                .runtime
+                .block_on(async { action(self.driver().find(By::Css(css)).await?).await });
+            let Err(error) = done else { return };
+            // Not there yet, or drawn again between looking and clicking.
+            let early = matches!(error.as_inner(), NoSuchElement(_) | StaleElementReference(_));
+            if !early || Instant::now() > until {
+                panic!("nothing can be done with {css}: {error}\n{}", self.state());
+            }
         }
     }
 
     /// Presses keys wherever the focus is.
     pub(crate) fn press(&self, keys: impl Into<TypingData>) {
         self.block(async { self.driver().active_element().await?.send_keys(keys).await });
-    }
-
-    /// Moves the pointer over an element.
-    #[track_caller]
-    pub(crate) fn point_at(&self, css: &str) {
-        self.block(async {
-            let element = self.driver().find(By::Css(css)).await?;
-            element.scroll_into_view().await?;
-            self.driver().action_chain().move_to_element_center(&element).perform().await
-        });
     }
 
     /// From now on keeps the addresses that the page asks, for `requests`.

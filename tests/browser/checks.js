@@ -139,6 +139,15 @@
     return [`${scrollWidth} pixels wide in a window of ${clientWidth}`, ...wide.slice(0, 10)];
   }
 
+  // What moves sideways by itself must not move up and down by a pixel or two.
+  function barelyScrolling() {
+    return [...document.querySelectorAll("body *")].filter(seen).flatMap((one) => {
+      const beyond = one.scrollHeight - one.clientHeight;
+      const scrolls = ["auto", "scroll"].includes(getComputedStyle(one).overflowY);
+      return scrolls && beyond > 0 && beyond < 8 ? [`${name(one)} scrolls by ${beyond} pixels`] : [];
+    });
+  }
+
   // Names that refer to others must find them, and no two elements may have the same.
   function references() {
     const wrong = [];
@@ -156,5 +165,11 @@
     return wrong;
   }
 
-  return { lowContrast, headings, smallTargets, tooWide, references };
+  async function deadLinks() {
+    const links = [...document.querySelectorAll("a[href]")].filter(({ hash }) => !hash);
+    const answers = await Promise.all(links.map(async ({ href }) => [href, (await fetch(href)).status]));
+    return answers.filter(([, status]) => status !== 200).map(([href, status]) => `${href} answers ${status}`);
+  }
+
+  return { lowContrast, headings, smallTargets, tooWide, barelyScrolling, references, deadLinks };
 })()

@@ -77,6 +77,8 @@ fn nothing_is_wider_than_a_phone_and_everything_is_large_enough_for_a_finger() {
         check_views(&browser, "tooWide", width);
     }
     check_views(&browser, "smallTargets", 360);
+    check_views(&browser, "barelyScrolling", 360);
+    check_views(&browser, "barelyScrolling", 1280);
     browser.click("#language");
     check_views(&browser, "tooWide", 360);
 }
@@ -86,6 +88,7 @@ fn headings_are_in_order_and_every_reference_finds_its_element() {
     let Some((browser, _place, _served)) = ready() else { return };
     check_views(&browser, "headings", 1280);
     check_views(&browser, "references", 1280);
+    check_views(&browser, "deadLinks", 1280);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use thirtyfour::Key;
 use crate::browser::Browser;
 use crate::harness::Place;
 use crate::served::Served;
+use crate::views::Colours;
 
 /// Tokens that have a row of their own.
 const ROWS: usize = 8;
@@ -101,6 +102,10 @@ fn drawing_makes_a_histogram_and_what_was_drawn_goes_on() {
     assert!(browser.text("#lesson-result").contains(" falls on "));
     browser.click("#lesson-draw-many");
     browser.wait(&format!("({drawn}) == 101"));
+    // Another language changes nothing about it.
+    browser.click("#language");
+    assert_eq!(browser.value(drawn), 101);
+    browser.click("#language");
     // As long as the shares that they stand for, beside the largest of all.
     let lengths = browser.value(
         "[...document.querySelectorAll('#lesson-histogram li')].map((row) =>
@@ -124,6 +129,8 @@ fn drawing_makes_a_histogram_and_what_was_drawn_goes_on() {
 #[test]
 fn it_plays_by_itself_until_it_is_told_to_pause() {
     let Some((browser, _place, _served)) = ready() else { return };
+    // Without the needle's way it is as quick as it can be.
+    Colours::Light.choose(&browser);
     browser.click("#lesson-play");
     browser.wait("document.querySelectorAll('#lesson-tokens li').length >= 15");
     assert_eq!(browser.value("document.querySelector('#lesson-play').ariaPressed"), "true");

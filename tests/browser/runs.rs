@@ -27,7 +27,7 @@ const KNOWING: &[&str] = &[
 /// A model that has learnt nothing, and is so large that a token takes milliseconds.
 const SLOW: &[&str] = &[
     "--units",
-    "1536",
+    "1024",
     "--window",
     "2",
     "--batch-size",

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::harness::Place;
 use crate::served::Served;
+use crate::views::resize;
 
 /// Points on the curve of the training loss.
 const POINTS: &str = "document.querySelector('#training-loss .curve.c0[d]')?.getAttribute('d').split(/[ML]/).length - 1";
@@ -42,6 +43,12 @@ fn a_finished_run_shows_its_curves_figures_and_samples() {
     let last = events.iter().rfind(|event| event["event"] == "step").unwrap();
     let loss = browser.text("[data-figure=loss_now]");
     assert_eq!(loss, format!("{:.4}", last["loss"].as_f64().unwrap()));
+    // In a narrower window they are drawn anew, so that their letters do not shrink.
+    resize(&browser, 390);
+    browser.wait(
+        "document.querySelector('#training-loss > svg').viewBox.baseVal.width
+           == document.querySelector('#training-loss').clientWidth",
+    );
     // Under the pointer the figures of the nearest step.
     browser.point_at("#training-loss > svg");
     browser.wait(

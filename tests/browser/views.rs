@@ -29,14 +29,34 @@ pub(crate) fn fill_views(browser: &Browser) {
     browser.click("[data-example='score.example.english']");
     browser.wait("document.querySelector('#score-worst button')");
     browser.click("#score-worst button");
-    for view in ["features", "training"] {
-        show(browser, view);
+    show(browser, "features");
+    browser.wait(
+        "!document.querySelector('#features-none').hidden || document.querySelector('#features-list button')",
+    );
+    if browser.value("document.querySelector('#features-none').hidden") == true {
+        fill_features(browser);
     }
+    show(browser, "training");
     browser.wait(
         "!document.querySelector('#training-none').hidden || document.querySelector('#training-loss svg')",
     );
     show(browser, "api");
     browser.wait("document.querySelector('#api-list pre')");
+}
+
+fn fill_features(browser: &Browser) {
+    browser.wait("document.querySelector('#map-picture circle')");
+    browser.click("#features-list button");
+    browser.wait("document.querySelector('#feature-title').textContent");
+    browser.click("#feature-steer");
+    browser.wait("document.querySelector('#steer-sliders input')");
+    browser.click("#steer-go");
+    browser.wait("document.querySelector('#steer-steered-figures').textContent");
+    browser.fill("#fires-text", "e o mar também");
+    browser.click("#fires-go");
+    browser.click("#fires-tokens [data-index='7']");
+    browser.wait("document.querySelector('#fires-title').textContent.includes('“')");
+    browser.click("#map-groups summary");
 }
 
 pub(crate) fn show(browser: &Browser, view: &str) {

@@ -37,7 +37,9 @@ export function start() {
       draw();
     });
   }
-  onLanguage(draw);
+  // What was drawn stays drawn in any language.
+  onLanguage(showNumbers);
+  window.addEventListener("resize", debounce(200, showNumbers));
   onModel(() => {
     answer = null;
     $("lesson-text").value = START[model().meta.tokenizer] ?? model().meta.sample_prompt ?? "";
@@ -107,6 +109,12 @@ function compute(candidates, temperature) {
 }
 
 function draw() {
+  showNumbers();
+  if (answer) drawing.show(numbers);
+}
+
+/** Steps 2 to 4. */
+function showNumbers() {
   const temperature = Number($("lesson-temperature").value);
   $("lesson-temperature-value").textContent = fixed(temperature, 2);
   if (!answer) return;
@@ -121,7 +129,6 @@ function draw() {
   say($("lesson-logits-text"), "lesson.logits.text", { count: () => number(all, 0) });
   say($("lesson-sum"), "lesson.sum", { sum: () => power(sum) });
   showExample();
-  drawing.show(numbers);
 }
 
 /** Steps 2 and 3 as pictures: the logits, and what the temperature makes of them. */

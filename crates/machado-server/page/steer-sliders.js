@@ -93,7 +93,8 @@ function slider(id, one) {
 /** What the places on the slider mean. */
 function ticks() {
   const marks = [RANGE.min, 0, 1, 3, RANGE.max].map((at) => {
-    const mark = h("span", {}, at === 1 ? `1 ${t("steer.tick")}` : number(at));
+    const words = at === 1 && h("span", { class: "tick-words" }, ` ${t("steer.tick")}`);
+    const mark = h("span", {}, number(at), words || null);
     setStyles(mark, { left: `${(100 * (at - RANGE.min)) / (RANGE.max - RANGE.min)}%` });
     return mark;
   });

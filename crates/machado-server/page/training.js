@@ -2,7 +2,7 @@
 
 import { alive, ApiError, call, follow, Gone, pause } from "./api.js";
 import { drawChart } from "./chart.js";
-import { $, h } from "./dom.js";
+import { $, debounce, h } from "./dom.js";
 import { duration, fixed, number, onLanguage, percent, say, t } from "./language.js";
 import { model, onModel, withModel } from "./models.js";
 import { answered, problem } from "./notice.js";
@@ -24,6 +24,8 @@ export function start() {
     draw();
   });
   onLanguage(draw);
+  // The curves are drawn for the room that there is.
+  window.addEventListener("resize", debounce(200, draw));
   onModel(() => {
     following?.abort();
     following = null;
