@@ -13,7 +13,7 @@ use thirtyfour::prelude::*;
 use thirtyfour::{ChromeCapabilities, LoggingPrefsLogLevel};
 use tokio::runtime::{self, Runtime};
 
-use crate::served::{Served, find_line};
+use crate::serving::{Serving, find_line};
 
 /// After how long something that should happen counts as not happening, on a machine with other work.
 const DEADLINE: Duration = Duration::from_secs(45);
@@ -54,7 +54,7 @@ impl Browser {
             .unwrap();
         let stdout = child.stdout.take().unwrap();
         let chromedriver = Chromedriver(child);
-        let (port, said) = find_line(stdout, |line| {
+        let (port, said, _) = find_line(stdout, |line| {
             let port = line.split("started successfully on port ").nth(1)?;
             port.trim_end_matches('.').parse::<u16>().ok()
         });
@@ -76,8 +76,8 @@ impl Browser {
     }
 
     /// Opens the page of a server, at one of its views, and waits until the model is there.
-    pub(crate) fn open(&self, served: &Served, view: &str) {
-        self.go(&format!("{}#{view}", served.address));
+    pub(crate) fn open(&self, served: &Serving, view: &str) {
+        self.go(&format!("{}#{view}", served.page()));
         self.wait("document.querySelector('#model-facts').textContent.includes('·')");
     }
 
@@ -322,6 +322,7 @@ fn skip(missing: String) {
     ONCE.call_once(|| {
         let line =
             format!("skipped: the tests in a browser need {missing}, which is not installed");
-        writeln!(io::stderr(), "{line}").unwrap();
+        // What eprintln! says is kept by the test's capture.
+        let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
     });
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 use crate::views::{Colours, VIEWS, fill_views, resize, show};
 
 /// Roles of what can be used, as Chromium tells them to a screen reader.
@@ -35,10 +35,10 @@ const CONTROLS: &[&str] = &[
     "complementary",
 ];
 
-fn ready() -> Option<(Browser, Place, Served)> {
+fn ready() -> Option<(Browser, Place, Serving)> {
     let browser = Browser::start()?;
     let place = Place::with_sae();
-    let served = Served::start(&place, &["--run", "run"]);
+    let served = Serving::start(&place, &["--run", "run"]);
     browser.open(&served, "write");
     fill_views(&browser);
     browser.value(&format!("(() => {{ window.checks = {}; }})()", include_str!("checks.js")));
@@ -127,9 +127,10 @@ fn nothing_is_asked_from_elsewhere_and_nothing_is_complained_of() {
             continue;
         }
         let address = asked_for["request"]["url"].as_str().unwrap();
-        let own = ["data:", "about:", &served.address];
+        let page = served.page();
+        let own = ["data:", "about:", &page];
         assert!(own.iter().any(|own| address.starts_with(own)), "{address} was asked for");
-        asked += usize::from(address.starts_with(&served.address));
+        asked += usize::from(address.starts_with(&page));
     }
     assert!(asked > 40, "only {asked} requests seen");
     assert_eq!(browser.log("browser"), Vec::<String>::new());

@@ -5,12 +5,12 @@ use thirtyfour::Key;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 
-fn ready() -> Option<(Browser, Place, Served)> {
+fn ready() -> Option<(Browser, Place, Serving)> {
     let browser = Browser::start()?;
     let place = Place::with_sae();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "features");
     browser.wait("document.querySelector('#features-list button')");
     Some((browser, place, served))
@@ -169,12 +169,12 @@ fn a_model_without_features_or_without_its_text_says_what_is_missing() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_sae();
     std::fs::remove_file(place.path("text.txt")).unwrap();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "features");
     browser.wait("!document.querySelector('#features-none').hidden");
     assert!(browser.text("#features-why").contains("not the text"));
     std::fs::remove_dir_all(place.path("run/sae")).unwrap();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "features");
     browser.wait("!document.querySelector('#features-none').hidden");
     assert!(browser.text("#features-why").contains("no autoencoder"));

@@ -2,13 +2,13 @@
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 
 #[test]
 fn a_server_that_goes_away_while_it_writes_loses_nothing_and_can_be_asked_again() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_slow_run();
-    let mut served = Served::start(&place, &["--model", "run"]);
+    let mut served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "write");
     browser.fill("#write-prompt", "o mar ");
     browser.fill("#write-setting-max_tokens", "4000");
@@ -26,7 +26,7 @@ fn a_server_that_goes_away_while_it_writes_loses_nothing_and_can_be_asked_again(
     browser.wait("document.querySelector('#gone-text').textContent.startsWith('Still no answer')");
     assert_eq!(browser.text("#write-text"), kept);
     // The page sees by itself that it is back; going on is for the person to say.
-    let _served = Served::start_at(&place, served.port(), &["--model", "run"]);
+    let _served = Serving::start_at(&place, served.port(), &["--model", "run"]);
     browser.wait("document.querySelector('#gone').classList.contains('back')");
     assert_eq!(browser.text("#gone-retry"), "Go on");
     browser.click("#gone-retry");
@@ -43,13 +43,13 @@ fn a_server_that_goes_away_while_it_writes_loses_nothing_and_can_be_asked_again(
 fn what_was_asked_while_the_server_was_away_is_done_when_it_is_back() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let mut served = Served::start(&place, &["--model", "run"]);
+    let mut served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "score");
     served.kill();
     browser.fill("#score-text", "o mar");
     browser.click("#score-go");
     browser.wait("!document.querySelector('#gone').hidden");
-    let _served = Served::start_at(&place, served.port(), &["--model", "run"]);
+    let _served = Serving::start_at(&place, served.port(), &["--model", "run"]);
     browser.click("#gone-retry");
     browser.wait("document.querySelectorAll('#score-tokens [role=option]').length == 5");
     assert_eq!(browser.value("document.querySelector('#gone').hidden"), true);

@@ -2,15 +2,15 @@
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 use crate::write::wait_for_tokens;
 
 #[test]
 fn a_key_is_asked_for_until_it_fits_and_is_kept_for_this_tab_only() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run", "--api-key", "sesame"]);
-    browser.go(&served.address);
+    let served = Serving::start(&place, &["--model", "run", "--api-key", "sesame"]);
+    browser.go(&served.page());
     browser.wait("document.querySelector('#key').open");
     assert!(browser.text("#key-text").contains("started with --api-key"));
     assert_eq!(browser.value("document.activeElement.id"), "key-value");

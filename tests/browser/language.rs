@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 use crate::views::{VIEWS, fill_views};
 
 /// Visible words that are those of the other language: `from` is the place of the language in words.js that
@@ -39,7 +39,7 @@ fn words_of(browser: &Browser, from: usize) -> Value {
 fn one_button_changes_every_word_and_the_choice_is_remembered() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_sae();
-    let served = Served::start(&place, &["--run", "run"]);
+    let served = Serving::start(&place, &["--run", "run"]);
     browser.open(&served, "write");
     fill_views(&browser);
     let language = "document.documentElement.lang";
@@ -68,7 +68,7 @@ fn one_button_changes_every_word_and_the_choice_is_remembered() {
 fn no_words_are_missing_in_either_language() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "write");
     let missing = browser.value(
         "(async () => {

@@ -5,16 +5,16 @@ use thirtyfour::Key;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 use crate::views::Colours;
 
 /// Tokens that have a row of their own.
 const ROWS: usize = 8;
 
-fn ready() -> Option<(Browser, Place, Served)> {
+fn ready() -> Option<(Browser, Place, Serving)> {
     let browser = Browser::start()?;
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "lesson");
     browser.fill("#lesson-text", "o mar também ");
     browser.wait("document.querySelectorAll('#lesson-tokens li').length == 13");

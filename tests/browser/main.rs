@@ -13,7 +13,9 @@ mod harness;
 /// Models for the tests.
 mod runs;
 /// The program as a server, ended with the test.
-mod served;
+#[allow(dead_code, reason = "the tests of the command line need more of it")]
+#[path = "../serving.rs"]
+mod serving;
 /// A browser of its own for each test, and what one does with it.
 mod browser;
 /// The views one after the other.

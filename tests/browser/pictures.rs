@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 use crate::views::{Colours, VIEWS, fill_views, resize, show};
 
 #[test]
@@ -21,7 +21,7 @@ fn pictures_are_taken_where_somebody_wants_them() {
         (&["--run", "run"], &["features", "training"]),
     ];
     for (args, views) in runs {
-        let served = Served::start(&place, args);
+        let served = Serving::start(&place, args);
         browser.open(&served, "write");
         fill_views(&browser);
         for language in ["en", "pt"] {

@@ -4,13 +4,13 @@ use serde_json::json;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 
 #[test]
 fn a_text_gets_a_map_of_its_surprises_and_the_bits_that_the_api_says() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "score");
     let text = "A cor do mar é azul";
     browser.fill("#score-text", text);
@@ -50,7 +50,7 @@ fn a_text_gets_a_map_of_its_surprises_and_the_bits_that_the_api_says() {
 fn the_examples_are_measured_at_once_and_nothing_is_asked_to_be_typed() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "score");
     browser.click("#score-go");
     browser.wait("document.querySelector('#score-status').textContent.startsWith('Type or paste')");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 use crate::views::resize;
 
 /// Points on the curve of the training loss.
@@ -21,7 +21,7 @@ fn count(events: &[Value], kind: &str) -> usize {
 fn a_finished_run_shows_its_curves_figures_and_samples() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let served = Served::start(&place, &["--run", "run"]);
+    let served = Serving::start(&place, &["--run", "run"]);
     browser.open(&served, "training");
     browser.wait("document.querySelector('#training-state').dataset.state == 'finished'");
     assert_eq!(browser.text("#training-title"), "Run run");
@@ -65,7 +65,7 @@ fn a_run_that_trains_grows_before_ones_eyes() {
     let is_step = |line: &&str| line.contains("\"event\":\"step\"");
     let half = lines.iter().position(is_step).unwrap() + 1;
     place.write("run/metrics.jsonl", lines[..half].join("\n") + "\n");
-    let served = Served::start(&place, &["--run", "run"]);
+    let served = Serving::start(&place, &["--run", "run"]);
     browser.open(&served, "training");
     browser.wait("document.querySelector('#training-state').dataset.state == 'training'");
     browser.wait(&format!("{POINTS} == 1"));
@@ -93,7 +93,7 @@ fn a_run_that_trains_grows_before_ones_eyes() {
 fn without_a_run_it_is_said_how_to_serve_one() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "training");
     browser.wait("!document.querySelector('#training-none').hidden");
     assert!(browser.text("#training-none").contains("machado serve --run runs/book"));

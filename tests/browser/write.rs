@@ -5,7 +5,7 @@ use thirtyfour::Key;
 
 use crate::browser::Browser;
 use crate::harness::Place;
-use crate::served::Served;
+use crate::serving::Serving;
 
 /// The tokens that are there, as the model wrote them.
 fn tokens(browser: &Browser) -> Vec<String> {
@@ -25,10 +25,10 @@ pub(crate) fn wait_for_tokens(browser: &Browser, count: usize) {
 }
 
 /// A browser at the page of a run of its own, which is to write 40 tokens.
-fn ready() -> Option<(Browser, Place, Served)> {
+fn ready() -> Option<(Browser, Place, Serving)> {
     let browser = Browser::start()?;
     let place = Place::with_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "write");
     browser.fill("#write-prompt", "A cor do ");
     browser.fill("#write-setting-max_tokens", "40");
@@ -39,7 +39,7 @@ fn ready() -> Option<(Browser, Place, Served)> {
 fn a_text_comes_in_piece_by_piece_and_can_be_stopped() {
     let Some(browser) = Browser::start() else { return };
     let place = Place::with_slow_run();
-    let served = Served::start(&place, &["--model", "run"]);
+    let served = Serving::start(&place, &["--model", "run"]);
     browser.open(&served, "write");
     browser.fill("#write-setting-max_tokens", "4000");
     browser.click("#write-go");

@@ -49,7 +49,7 @@ fn check_commands(name: &str, book: &str) {
         if args[0] == "serve" {
             // Until it listens.
             #[cfg(feature = "serve")]
-            drop(crate::serve::Serving::start(&place, &without_port(&args[1..])));
+            drop(crate::serving::Serving::start(&place, &without_port(&args[1..])));
             continue;
         }
         let mut command = place.machado(&args);

@@ -28,6 +28,11 @@ mod sae_features;
 mod experiment;
 /// `machado convert`, and models of Keras in every command.
 mod convert;
+/// The program as a server.
+#[cfg(feature = "serve")]
+#[allow(dead_code, reason = "the tests of the page need more of it")]
+#[path = "../serving.rs"]
+mod serving;
 /// `machado serve`.
 #[cfg(feature = "serve")]
 mod serve;

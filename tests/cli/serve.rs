@@ -1,93 +1,29 @@
 //! `machado serve` as a process: how it begins, what it says, how it ends.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 
-use crate::harness::{Place, TINY, program, text};
+use crate::harness::{Place, TINY, text};
+use crate::serving::Serving;
 
-/// A server that runs until it is dropped.
-pub(crate) struct Serving {
-    child: Child,
-    /// `127.0.0.1:PORT`.
-    address: String,
-    /// What it said before it listened.
-    said: Vec<String>,
-    stderr: BufReader<std::process::ChildStderr>,
-}
-
-impl Serving {
-    /// Starts it at a free port and waits until it listens.
-    pub(crate) fn start(place: &Place, args: &[&str]) -> Self {
-        let mut command = Command::new(program());
-        for name in
-            ["MACHADO_MODEL", "MACHADO_API_KEY", "MACHADO_HOST", "MACHADO_PORT", "MACHADO_LOG"]
-        {
-            command.env_remove(name);
-        }
-        let mut child = command
-            .current_dir(place.path("."))
-            .arg("serve")
-            .args(args)
-            .args(["--port", "0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut said = Vec::new();
-        loop {
-            let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it ended: {said:?}");
-            let rest = line.strip_prefix("listening   http://").map(str::to_owned);
-            said.push(line);
-            if let Some(rest) = rest {
-                let address = rest.split_whitespace().next().unwrap().to_owned();
-                return Self { child, address, said, stderr };
-            }
-        }
-    }
-
-    /// The status and the body of what a path answers.
-    fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
-        (answer[9..12].parse().unwrap(), body)
-    }
-
-    /// Sends a signal, `INT` or `TERM`.
-    #[cfg(unix)]
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
-    }
-
-    /// The exit code, and all that it said since it listened.
-    #[cfg(unix)]
-    fn ended(mut self) -> (Option<i32>, String) {
-        let mut said = String::new();
-        self.stderr.read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap().code(), said)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The status and the body of what a path answers.
+fn get(serving: &Serving, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(&serving.address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+    (answer[9..12].parse().unwrap(), body)
 }
 
 #[test]
 fn the_model_inside_the_program_is_served_without_any_flag() {
     let place = Place::new();
     let serving = Serving::start(&place, &[]);
-    assert!(serving.said[0].starts_with("models      machado ("), "{:?}", serving.said);
-    assert_eq!(serving.get("/health"), (200, "{\"status\":\"ok\"}".into()));
-    let (status, page) = serving.get("/");
+    assert!(serving.said.starts_with("models      machado ("), "{:?}", serving.said);
+    assert_eq!(get(&serving, "/health"), (200, "{\"status\":\"ok\"}".into()));
+    let (status, page) = get(&serving, "/");
     assert!(status == 200 && page.contains("<title>machado</title>"));
 }
 
@@ -96,7 +32,7 @@ fn models_have_the_names_of_their_runs_or_those_that_are_given() {
     let place = Place::with_run();
     let run = "run/model.safetensors";
     let serving = Serving::start(&place, &["--model", "run", "--model", &format!("eça={run}")]);
-    let (_, models) = serving.get("/v1/models");
+    let (_, models) = get(&serving, "/v1/models");
     let models: serde_json::Value = serde_json::from_str(&models).unwrap();
     assert_eq!(models["data"][0]["id"], "run");
     assert_eq!(models["data"][1]["id"], "eça");
@@ -115,8 +51,8 @@ fn a_run_is_watched_and_its_features_are_there() {
     let sae = ["sae", "train", "run", "--features", "16", "--k", "4", "--positions", "5000"];
     place.machado(&sae).assert().success();
     let serving = Serving::start(&place, &["--run", "run"]);
-    assert!(serving.said.concat().contains("with 16 features"), "{:?}", serving.said);
-    let (_, run) = serving.get("/v1/run");
+    assert!(serving.said.contains("with 16 features"), "{:?}", serving.said);
+    let (_, run) = get(&serving, "/v1/run");
     let run: serde_json::Value = serde_json::from_str(&run).unwrap();
     assert_eq!((&run["state"], &run["total_steps"]), (&"finished".into(), &30.into()));
     assert_eq!(run["config"]["training"]["steps"], 30);
@@ -133,7 +69,7 @@ fn features_of_another_model_are_not_taken() {
     let sae = ["sae", "train", "run", "--features", "16", "--k", "4", "--positions", "5000"];
     place.machado(&sae).args(["--out", "other/sae"]).assert().success();
     let serving = Serving::start(&place, &["--model", "other"]);
-    let said = serving.said.concat();
+    let said = &serving.said;
     assert!(said.contains("is served without its features"), "{said}");
     place.fails(
         &["serve", "--model", "other", "--sae", "other/sae"],
