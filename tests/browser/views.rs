@@ -97,4 +97,10 @@ pub(crate) fn resize(browser: &Browser, width: u32) {
     size(900);
     let height = browser.value("document.documentElement.scrollHeight").as_u64().unwrap();
     size(height.max(900));
+    // Curves are drawn for the new width a moment later.
+    browser.wait(
+        "!document.querySelector('#training-loss > svg')?.checkVisibility()
+           || document.querySelector('#training-loss > svg').viewBox.baseVal.width
+              == Math.min(640, document.querySelector('#training-loss').clientWidth)",
+    );
 }
