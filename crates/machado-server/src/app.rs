@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::config::ServerConfig;
 use crate::engine::{Engine, Job, Refused};
@@ -65,7 +66,7 @@ impl App {
     /// Who has begun with the one before goes on with it.
     pub fn renew(&self) {
         if let Some(model) = self.run.as_ref().and_then(|run| (run.newer)()) {
-            tracing::info!(model = model.id, weights = model.fingerprint, "a newer model");
+            tracing::debug!(model = model.id, weights = model.fingerprint, "a newer model");
             *self.models[0].write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
         }
     }
@@ -115,6 +116,23 @@ impl App {
             ),
             Refused::Stopping => ApiError::shutting_down(),
         })
+    }
+
+    /// Waits for something, but not longer than a request may take.
+    ///
+    /// # Errors
+    /// If it takes longer.
+    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> ApiResult<T> {
+        let limit = self.config.limits.request;
+        timeout(limit, work).await.map_err(|_| self.took_too_long())
+    }
+
+    /// What is said when a request takes too long.
+    pub fn took_too_long(&self) -> ApiError {
+        let seconds = self.config.limits.request.as_secs();
+        let message =
+            format!("the request took longer than {seconds} seconds; ask for less at a time");
+        ApiError::unavailable("timeout", 1, message)
     }
 
     /// What is said where the engine let go of a request before its end.

@@ -215,6 +215,12 @@ fn the_best_of_several_is_the_likeliest_one() {
     sorted.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
     assert_eq!(texts(&best), [0, 1].map(|i| sorted[i]["text"].as_str().unwrap().to_owned()));
     assert_eq!(best["usage"]["completion_tokens"], 96);
+    // A prompt that is repeated does not count.
+    let repeated = server().complete(&json!({
+        "prompt": "a", "max_tokens": 12, "n": 2, "best_of": 8, "seed": 3, "logprobs": 0, "echo": true,
+    }));
+    let expected: Vec<String> = texts(&best).iter().map(|text| format!("a{text}")).collect();
+    assert_eq!(texts(&repeated), expected);
     let plain = server().complete(&json!({
         "prompt": "a", "max_tokens": 12, "best_of": 8, "seed": 3,
     }));

@@ -34,7 +34,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn long_stream() -> Value {
-    json!({ "prompt": "a", "max_tokens": 4096, "n": 32, "stream": true, "logprobs": 5 })
+    json!({ "prompt": "a", "max_tokens": 4096, "n": 31, "stream": true, "logprobs": 5 })
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn texts_of_a_client_that_leaves_are_not_written_to_the_end() {
         drop(stream);
     }
     // Without a stream as well.
-    let whole = json!({ "prompt": "a", "max_tokens": 4096, "n": 32 });
+    let whole = json!({ "prompt": "a", "max_tokens": 4096, "n": 31 });
     drop(begin(&running, &whole));
     wait_until("texts go on without a reader", || {
         running.metric("machado_active_texts") + running.metric("machado_queue_depth") == 0.0
@@ -167,13 +167,19 @@ fn whoever_is_served_when_the_server_stops_is_served_to_the_end() {
 
 #[test]
 fn whoever_takes_too_long_is_cut_off_when_the_server_stops() {
-    let limits = Limits { shutdown: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { total_tokens: 1 << 21, max_tokens: 1 << 20, ..Limits::default() };
+    let limits = Limits { shutdown: Duration::from_millis(200), ..limits };
     let mut running = running(ServerConfig { limits, ..config() });
-    // It reads nothing, so it never ends.
+    // It reads nothing, so it never ends; and one that waits for a whole answer hears why it is none.
     let mut stream = begin(&running, &long_stream());
     let mut some = [0; 100];
     stream.read_exact(&mut some).unwrap();
+    let mut waits = begin(&running, &json!({ "prompt": "a", "max_tokens": 1 << 20 }));
+    wait_until("both are written", || running.metric("machado_active_texts") == 32.0);
     running.tell_to_stop();
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("shutting_down"), "{answer}");
     assert_eq!(running.ended(), Ended::CutOff);
 }
 

@@ -2,6 +2,7 @@
 //! way.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use machado_core::model::{StreamState, Streams};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::event::{Event, TokenScore};
-use super::job::{Choice, Job, LaneKey, PromptScores};
+use super::job::{Job, LaneKey, PromptScores, Writing};
 use super::row::{Common, Row, Scorer, Sent};
 use super::waiting::Places;
 
@@ -54,7 +55,11 @@ struct Reading {
     /// Scores that were not sent yet.
     unsent: Vec<TokenScore>,
     since: Instant,
-    choices: Vec<Choice>,
+    /// Whether there was no room for what was to be sent last.
+    is_full: bool,
+    choices: Range<usize>,
+    writing: Arc<Writing>,
+    first: usize,
     common: Arc<Common>,
     places: Places,
 }
@@ -114,12 +119,17 @@ impl Lane {
 
     /// Whether there is nothing to do but to wait for readers.
     pub fn only_waits(&self) -> bool {
-        let waits = |reading: &Reading| !reading.unsent.is_empty();
-        self.rows.is_empty() && self.joining.is_empty() && self.readings.iter().all(waits)
+        let none_writes = self.rows.is_empty() && self.joining.is_empty();
+        none_writes && self.readings.iter().all(|reading| reading.is_full)
     }
 
     pub fn add(&mut self, job: Job, places: Places) {
-        let common = Common { wanted: job.wanted, pace: job.pace, events: job.events };
+        let common = Common {
+            wanted: job.wanted,
+            pace: job.pace,
+            space_is_there: job.space_is_there,
+            events: job.events,
+        };
         self.readings.push_back(Reading {
             number: job.number,
             prompt: job.prompt,
@@ -129,7 +139,10 @@ impl Lane {
             scores: job.prompt_scores,
             unsent: Vec::new(),
             since: Instant::now(),
+            is_full: false,
             choices: job.choices,
+            writing: job.writing,
+            first: job.first,
             common: Arc::new(common),
             places,
         });
@@ -242,9 +255,11 @@ impl Lane {
 
     /// Begins the texts of a prompt.
     fn begin(&mut self, mut reading: Reading, now: Instant) {
-        for choice in reading.choices {
+        for (place, number) in reading.choices.enumerate() {
+            let unit = self.key.model.unit;
+            let writer = reading.writing.writer(unit, &reading.prompt, reading.first + place);
             let place = reading.places.split_one();
-            let row = Row::new(reading.common.clone(), choice, place, now);
+            let row = Row::new(reading.common.clone(), number, writer, place, now);
             let (state, logits) = (reading.state.clone(), reading.logits.clone());
             self.joining.push(Outside { row, state, logits });
         }
@@ -354,11 +369,12 @@ impl Reading {
         };
         match events.try_send(event) {
             Ok(()) => {
-                self.since = now;
+                (self.since, self.is_full) = (now, false);
                 Sent::Yes
             }
             Err(TrySendError::Closed(_)) => Sent::Gone,
             Err(TrySendError::Full(event)) => {
+                self.is_full = true;
                 if let Event::Scored { tokens, .. } = event {
                     self.unsent = tokens;
                 }

@@ -23,6 +23,8 @@ const MOST_AHEAD: usize = 256;
 pub(super) struct Common {
     pub wanted: Option<Wanted>,
     pub pace: Pace,
+    /// See [`Job::space_is_there`](super::Job::space_is_there).
+    pub space_is_there: bool,
     pub events: Sender<Event>,
 }
 
@@ -35,7 +37,7 @@ pub(super) struct Row {
     burst: Burst,
     /// Scores of tokens whose text is held back, with the places where they begin and end in it.
     held: VecDeque<(TokenScore, [usize; 2])>,
-    /// See [`Choice::space_is_there`](super::Choice::space_is_there).
+    /// Whether a space that the text begins with is there already.
     space_is_there: bool,
     sent_at: Instant,
     _place: Places,
@@ -61,13 +63,20 @@ pub(super) struct Scorer {
 }
 
 impl Row {
-    pub fn new(common: Arc<Common>, choice: super::Choice, place: Places, now: Instant) -> Self {
+    pub fn new(
+        common: Arc<Common>,
+        number: usize,
+        writer: Writer,
+        place: Places,
+        now: Instant,
+    ) -> Self {
+        let space_is_there = common.space_is_there;
         Self {
             common,
-            writer: choice.writer,
-            burst: Burst { choice: choice.number, ..Burst::default() },
+            writer,
+            burst: Burst { choice: number, ..Burst::default() },
             held: VecDeque::new(),
-            space_is_there: choice.space_is_there,
+            space_is_there,
             sent_at: now,
             _place: place,
         }
