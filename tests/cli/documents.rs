@@ -129,6 +129,7 @@ const DOCUMENTS: [&str; 17] = [
     "docs/steering.md",
     "assets/README.md",
     "bench/clients/README.md",
+    "bench/page/README.md",
     "bench/parity/README.md",
 ];
 
