@@ -131,6 +131,12 @@ fn check_lists(request: &Value, choices: &[Value]) {
             let wanted = request["logprobs"].as_u64().unwrap() as usize;
             assert!((wanted.max(1)..=wanted + 1).contains(&top.as_object().unwrap().len()));
         }
+        // Neither more nor less than the text: where a token is a character, the tokens are the text.
+        if request["model"] == "char" {
+            let tokens: String =
+                list("tokens").iter().map(|token| token.as_str().unwrap()).collect();
+            assert_eq!(choice["text"], tokens, "{request}");
+        }
         let offsets: Vec<u64> =
             list("text_offset").iter().map(|offset| offset.as_u64().unwrap()).collect();
         assert!(offsets.is_sorted());

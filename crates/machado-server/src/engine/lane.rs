@@ -12,7 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::event::{Event, TokenScore};
 use super::job::{Job, LaneKey, PromptScores, Writing};
 use super::row::{Common, Row, Scorer, Sent};
-use super::waiting::Places;
+use super::waiting::{Places, Waiting};
 
 /// Tokens of prompts read between two tokens of the texts that are written, and of one prompt.
 const PIECE: usize = 512;
@@ -148,11 +148,16 @@ impl Lane {
         });
     }
 
-    /// Reads a piece of a prompt, and one token of each text. Returns how many tokens of prompts were
-    /// read and how many were written.
-    pub fn step(&mut self, now: Instant) -> [usize; 2] {
-        self.call_back(now);
-        let read = self.read(now);
+    /// Whether it has prompts to read.
+    pub fn has_prompts(&self) -> bool {
+        !self.readings.is_empty()
+    }
+
+    /// Writes one token of each text, and reads a piece of its prompts if it is its turn. Returns how
+    /// many tokens of prompts were read and how many were written.
+    pub fn step(&mut self, now: Instant, waiting: &Arc<Waiting>, reads: bool) -> [usize; 2] {
+        self.call_back(now, waiting);
+        let read = if reads { self.read(now) } else { 0 };
         [read, self.write(now)]
     }
 
@@ -307,21 +312,25 @@ impl Lane {
                 self.ids[number] = id;
                 continue;
             }
-            let row = self.rows.swap_remove(number);
+            let mut row = self.rows.swap_remove(number);
             self.ids.swap_remove(number);
             self.writing.leave(number);
             if let Some((state, logits)) = asides[number].take() {
+                row.leave_place();
                 self.aside.push(Outside { row, state, logits });
             }
         }
-        for (outside, next) in joining.into_iter().zip(of_joining) {
+        for (mut outside, next) in joining.into_iter().zip(of_joining) {
             match next {
                 Next::Read(id) => {
                     self.writing.join(&outside.state);
                     self.rows.push(outside.row);
                     self.ids.push(id);
                 }
-                Next::Aside => self.aside.push(outside),
+                Next::Aside => {
+                    outside.row.leave_place();
+                    self.aside.push(outside);
+                }
                 Next::Leave => {}
             }
         }
@@ -332,15 +341,16 @@ impl Lane {
     }
 
     /// Lets texts go on whose readers have room again.
-    fn call_back(&mut self, now: Instant) {
+    fn call_back(&mut self, now: Instant, waiting: &Arc<Waiting>) {
         for place in (0..self.aside.len()).rev() {
             let row = &mut self.aside[place].row;
             let sent = row.send(now);
             if sent == Sent::Full && now.saturating_duration_since(row.sent_at()) < LONGEST_WAIT {
                 continue;
             }
-            let outside = self.aside.swap_remove(place);
+            let mut outside = self.aside.swap_remove(place);
             if sent == Sent::Yes && !outside.row.is_finished() {
+                outside.row.take_place(waiting);
                 self.joining.push(outside);
             }
         }

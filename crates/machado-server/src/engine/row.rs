@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use machado_core::generate::Writer;
+use machado_core::generate::{FinishReason, Writer};
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::softmax::log_sum;
 use machado_core::tokenizer::Tokenizer;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::event::{Burst, Event, Step, TokenScore};
 use super::job::{Pace, Wanted};
-use super::waiting::Places;
+use super::waiting::{Places, Waiting};
 
 /// Tokens that a text may be ahead of a reader who does not take what is sent.
 const MOST_AHEAD: usize = 256;
@@ -40,7 +40,8 @@ pub(super) struct Row {
     /// Whether a space that the text begins with is there already.
     space_is_there: bool,
     sent_at: Instant,
-    _place: Places,
+    /// Not while it waits for its reader, so that it keeps nobody else out.
+    place: Option<Places>,
 }
 
 /// What became of what was to be sent.
@@ -78,13 +79,23 @@ impl Row {
             held: VecDeque::new(),
             space_is_there,
             sent_at: now,
-            _place: place,
+            place: Some(place),
         }
     }
 
     /// Whether the receiver is gone.
     pub fn is_gone(&self) -> bool {
         self.common.events.is_closed()
+    }
+
+    /// Gives its place to others while it waits for its reader.
+    pub fn leave_place(&mut self) {
+        self.place = None;
+    }
+
+    /// Takes a place again, at once: for a moment there may be more than there are to be.
+    pub fn take_place(&mut self, waiting: &Arc<Waiting>) {
+        self.place = Some(waiting.place());
     }
 
     /// Whether the text has ended.
@@ -117,10 +128,10 @@ impl Row {
             let text = self.writer.text();
             let score = scorer.score(Some(logits), id, wanted);
             self.held.push_back((score, [begin, text.len()]));
-            // A token goes out with the last of its text, and at the end if some of it went out.
-            let released = text.released();
+            // A token goes out with the last of its text; before a stop string if some of it went out.
+            let (released, stopped) = (text.released(), finished == Some(FinishReason::Stop));
             while let Some((_, [begin, end])) = self.held.front()
-                && (*end <= released || finished.is_some() && *begin < released)
+                && (if stopped { *begin < released } else { *end <= released })
             {
                 let (score, _) = self.held.pop_front().expect("the one that was looked at");
                 self.burst.tokens.push(score);

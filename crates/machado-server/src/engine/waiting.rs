@@ -147,6 +147,12 @@ impl Waiting {
         }
     }
 
+    /// A place for a text that had one before.
+    pub fn place(self: &Arc<Self>) -> Places {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Places { waiting: self.clone(), count: 1 }
+    }
+
     pub fn stop(&self) {
         let mut waiting = self.lock();
         waiting.is_stopping = true;
