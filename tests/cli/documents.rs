@@ -112,7 +112,7 @@ fn quoted(document: &str) -> Vec<String> {
     outside_blocks.split('`').skip(1).step_by(2).map(String::from).collect()
 }
 
-const DOCUMENTS: [&str; 17] = [
+const DOCUMENTS: [&str; 18] = [
     "README.md",
     "README.pt-BR.md",
     "ARCHITECTURE.md",

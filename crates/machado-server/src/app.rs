@@ -65,7 +65,10 @@ impl App {
     /// Takes over the model of the run that is watched, if there is another one since the last time.
     /// Who has begun with the one before goes on with it.
     pub fn renew(&self) {
-        if let Some(model) = self.run.as_ref().and_then(|run| (run.newer)()) {
+        let newer = self.run.as_ref().and_then(|run| (run.newer)());
+        let known = self.models().next().map(|model| model.fingerprint.clone());
+        // The same weights written again are no other model, whose features would be looked for anew.
+        if let Some(model) = newer.filter(|model| Some(&model.fingerprint) != known.as_ref()) {
             tracing::debug!(model = model.id, weights = model.fingerprint, "a newer model");
             *self.models[0].write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
         }

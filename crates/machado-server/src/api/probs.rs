@@ -17,6 +17,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::json::Json;
 use crate::sampling::SamplingFields;
 use crate::steer::{self, SteerField};
+use crate::tokens::text_of;
 
 /// Candidates where the request does not say how many, and at most.
 const TOP: usize = 20;
@@ -126,7 +127,7 @@ pub async fn probs(
     let shaped = sampler.distribution(&logits, &[]);
     let tokenizer = &model.model.tokenizer;
     let candidate = |(id, _): (u32, f64)| ProbsCandidate {
-        token: tokenizer.token(id),
+        token: text_of(tokenizer, id).0,
         id,
         logit: logits[id as usize],
         logprob: logprob(id as usize) as f32,

@@ -133,16 +133,19 @@ fn summed(model: &ServedModel, scores: &[TokenScore], skipped: Vec<Skipped>) -> 
     let (mut offset, mut nats, mut scored_tokens, mut characters) = (0, 0.0, 0, 0);
     let mut tokens = Vec::with_capacity(scores.len());
     for score in scores {
-        let begins = text_of(tokenizer, score.id).1;
+        let (token, begins) = text_of(tokenizer, score.id);
         if let Some(logprob) = score.logprob {
             nats -= f64::from(logprob);
             scored_tokens += 1;
             characters += begins;
         }
-        let alternative =
-            |&(id, logprob): &(u32, f32)| Alternative { token: tokenizer.token(id), id, logprob };
+        let alternative = |&(id, logprob): &(u32, f32)| Alternative {
+            token: text_of(tokenizer, id).0,
+            id,
+            logprob,
+        };
         tokens.push(ScoredToken {
-            token: tokenizer.token(score.id),
+            token,
             id: score.id,
             offset,
             logprob: score.logprob,
