@@ -1,11 +1,11 @@
 //! `machado serve`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::parsers::at_least_one;
+use super::parsers::{at_least_one, one_to};
 use super::{ComputeArgs, VocabularyArgs};
 
 /// `machado serve`.
@@ -35,6 +35,7 @@ pub struct ServeArgs {
 
     /// The address to listen at; 0.0.0.0 for all of this machine
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", env = "MACHADO_HOST")]
+    #[arg(value_parser = host)]
     #[arg(help_heading = "Network")]
     pub host: IpAddr,
 
@@ -45,6 +46,7 @@ pub struct ServeArgs {
 
     /// A key that requests must bring, as "Authorization: Bearer KEY"; may be given more than once
     #[arg(long, value_name = "KEY", env = "MACHADO_API_KEY", hide_env_values = true)]
+    #[arg(value_parser = key)]
     #[arg(help_heading = "Network")]
     pub api_key: Vec<String>,
 
@@ -54,7 +56,7 @@ pub struct ServeArgs {
 
     /// Another site whose pages may ask from a browser, such as https://example.org, or * for all; may
     /// be given more than once
-    #[arg(long, value_name = "ORIGIN", help_heading = "Network")]
+    #[arg(long, value_name = "ORIGIN", value_parser = origin, help_heading = "Network")]
     pub cors_origin: Vec<String>,
 
     /// Refuse requests that name another model, also where only one is served
@@ -91,7 +93,7 @@ pub struct ServeArgs {
     pub max_body: usize,
 
     /// Seconds that a request may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = at_least_one)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = one_to::<1_000_000>)]
     #[arg(help_heading = "Limits")]
     pub timeout: usize,
 
@@ -102,6 +104,32 @@ pub struct ServeArgs {
     /// Threads and vector instructions.
     #[command(flatten)]
     pub compute: ComputeArgs,
+}
+
+/// `127.0.0.1`, `::1`, `localhost`.
+fn host(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| "expected an address such as 127.0.0.1 or ::1".to_owned())
+}
+
+/// Anything that can stand in a header.
+fn key(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+        return Err("expected a key of letters, digits and signs, without spaces".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// `https://example.org`, `http://localhost:3000`, `*`.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', ' ']);
+    if text == "*" || host.is_some_and(is_host) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a site as browsers write it, such as https://example.org, or *".into())
 }
 
 /// What is told.
@@ -146,6 +174,21 @@ impl std::str::FromStr for NamedModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_hosts_and_sites_are_checked() {
+        assert!(key("").is_err() && key("a b").is_err() && key("chave-1").is_ok());
+        assert!(host("localhost").is_ok() && host("::1").is_ok() && host("here").is_err());
+        for (text, is_one) in [
+            ("*", true),
+            ("https://example.org", true),
+            ("http://localhost:3000", true),
+            ("https://example.org/", false),
+            ("example.org", false),
+        ] {
+            assert_eq!(origin(text).is_ok(), is_one, "{text}");
+        }
+    }
 
     #[test]
     fn a_model_may_have_a_name() {

@@ -23,6 +23,7 @@ use crate::models::{self, LoadedModel};
 use crate::run_folder::{self, RunFolder};
 use crate::sae_folder;
 use crate::say::say;
+use crate::texts::Texts;
 
 /// The name of the model inside the program.
 const BUILT_IN: &str = "machado";
@@ -30,9 +31,18 @@ const BUILT_IN: &str = "machado";
 pub(super) fn run(args: &ServeArgs) -> Result<()> {
     check_host(args)?;
     let compute = super::compute(&args.compute)?;
+    if !args.text.is_empty() {
+        // It is read when somebody looks; that it is there can be said now.
+        Texts::open(&args.text)?;
+    }
     let mut named = args.model.clone();
     if let Some(run) = &args.run {
-        RunFolder::open(run)?;
+        if !RunFolder::open(run)?.file(run_folder::LAST).exists() {
+            bail!(
+                "the run in {} has no model yet\nhint: wait a moment, and try again",
+                run.display()
+            );
+        }
         named.insert(0, NamedModel { name: None, path: run.clone() });
     }
     let named: Vec<Option<&NamedModel>> =
@@ -262,7 +272,10 @@ fn describe(model: &ServedModel) -> String {
         Some(autoencoder) => format!(" with {} features", autoencoder.sae.d_sae()),
         None => String::new(),
     };
-    format!("{} ({}){features}", model.id, model.about.name)
+    // That of the one inside the program has them already.
+    let name = &model.about.name;
+    let name = if name.starts_with('(') { name.clone() } else { format!("({name})") };
+    format!("{} {name}{features}", model.id)
 }
 
 fn explained(error: machado_server::ServeError, args: &ServeArgs) -> anyhow::Error {

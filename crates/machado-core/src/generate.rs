@@ -135,11 +135,12 @@ impl<'m> Generator<'m> {
         let position = config.mixture.as_ref().map_or(Position::START, |mixture| {
             prompt.iter().fold(Position::START, |at, &token| mixture.advance(at, token))
         });
+        let sampler = Arc::new(config.sampler.clone());
         let ending = Arc::new(Ending { tokens: config.tokens, stop: config.stop.clone() });
         let text = |number: u64| {
             let rng = Rng::new(config.seed, config.purpose, number);
             let text = GrowingText::new(ending.clone());
-            let writer = Writer::new(config.sampler.clone(), unit, prompt, rng, text)?;
+            let writer = Writer::new(sampler.clone(), unit, prompt, rng, text)?;
             Ok(Text { writer, position, ids: Vec::new() })
         };
         let texts: Result<Vec<Text>> =

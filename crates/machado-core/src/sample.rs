@@ -19,6 +19,8 @@ pub use ban::Bans;
 pub use changes::{LogitChanger, LogitChanges};
 pub use history::History;
 
+use std::sync::Arc;
+
 use self::shape::{Kept, shape};
 use crate::error::{Error, Result};
 use crate::math::simd::VectorUnit;
@@ -180,7 +182,8 @@ pub fn likeliest(probabilities: &[f64], count: usize) -> Vec<(u32, f64)> {
 /// Draws tokens; keeps its buffers.
 #[derive(Clone, Debug)]
 pub struct Draw {
-    sampler: Sampler,
+    /// Shared by all texts of a request.
+    sampler: Arc<Sampler>,
     unit: VectorUnit,
     /// Logits after penalty and bans.
     adjusted: Vec<f32>,
@@ -198,7 +201,8 @@ impl Draw {
     ///
     /// # Errors
     /// If one of its numbers is outside its range.
-    pub fn new(sampler: Sampler, unit: VectorUnit) -> Result<Self> {
+    pub fn new(sampler: impl Into<Arc<Sampler>>, unit: VectorUnit) -> Result<Self> {
+        let sampler = sampler.into();
         sampler.check()?;
         Ok(Self { sampler, unit, adjusted: Vec::new(), kept: Vec::new(), weights: Vec::new() })
     }

@@ -3,6 +3,7 @@
 import { call } from "./api.js";
 import { $, h, memory } from "./dom.js";
 import { number, onLanguage, t } from "./language.js";
+import { limitTokens } from "./settings.js";
 
 let models = [];
 let chosen = null;
@@ -20,7 +21,9 @@ export const allCandidates = () => Math.min(1000, chosen?.meta.vocabulary_size ?
 export const onModel = (run) => document.addEventListener("modelchange", run);
 
 export async function load() {
-  models = (await call("v1/models")).data;
+  const [list, limits] = await Promise.all([call("v1/models"), call("props")]);
+  models = list.data;
+  limitTokens(limits.max_tokens);
   chosen = models.find(({ id }) => id === memory.read("model")) ?? models[0];
   const select = $("model");
   select.replaceChildren(...models.map(({ id }) => h("option", { value: id }, id)));

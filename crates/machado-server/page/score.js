@@ -91,7 +91,9 @@ function showFigures() {
     vocabulary: () => number(vocabulary, 0),
     gain: () => number(gain, 1),
   };
-  say($("score-plain"), gain > 1 ? "score.plain.better" : "score.plain.worse", figure);
+  const verdict = gain > 1 ? "score.plain.better" : "score.plain.worse";
+  // Before the first token stands nothing, so it costs nothing.
+  say($("score-plain"), score.scored_tokens ? verdict : "score.plain.short", figure);
 }
 
 /** Where most of the bits are, for those who do not see the colours and for a quick look. */

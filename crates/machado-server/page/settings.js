@@ -32,6 +32,13 @@ export const settings = () => values;
 /** Calls `run(name)` whenever one changes. */
 export const onSettings = (run) => listeners.push(run);
 
+/** The server's own limit of the tokens of a text. */
+export function limitTokens(most) {
+  table.max_tokens.max = most;
+  for (const input of document.querySelectorAll('[data-setting="max_tokens"]')) input.max = most;
+  if (values.max_tokens > most) set("max_tokens", most);
+}
+
 export function set(name, value) {
   values[name] = value;
   memory.write("settings", values);

@@ -63,8 +63,9 @@ async function enter() {
 /** The lines of the log as they are written, from the first one that is not here yet. */
 async function listen(signal) {
   while (run.state === "training") {
-    const query = withModel({ from: run.events.length });
-    for await (const { data } of follow("v1/run/events", query, signal)) {
+    const query = withModel({ from: run.next });
+    for await (const { id, data } of follow("v1/run/events", query, signal)) {
+      run.next = Number(id) + 1;
       run.events.push(data);
       run.steps = data.step ?? run.steps;
       if (data.event === "done") run.state = "finished";

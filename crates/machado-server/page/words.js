@@ -180,6 +180,7 @@ export const words = {
   "score.tokens.label": ["The text, token by token; arrow keys move, Enter shows details", "O texto, token por token; as setas movem, Enter mostra detalhes"],
   "score.plain.better": ["On average the model is as unsure as if it chose blindly among {perplexity} tokens instead of {vocabulary}: it needs {gain} times fewer bits than a blind guess.", "Em média o modelo hesita como quem escolhe às cegas entre {perplexity} tokens, e não entre {vocabulary}: precisa de {gain} vezes menos bits que um palpite às cegas."],
   "score.plain.worse": ["The model does worse than a blind guess among its {vocabulary} tokens: this text is unlike anything it was trained on.", "O modelo se sai pior que um palpite às cegas entre os seus {vocabulary} tokens: este texto não se parece com nada do que ele treinou."],
+  "score.plain.short": ["Too short to tell: nothing stands before the first token, so the model cannot be surprised by it.", "Curto demais para dizer: antes do primeiro token não há nada, e o modelo não tem com que se surpreender."],
   "score.bits_per_character": ["bits per character", "bits por caractere"],
   "score.bits_per_token": ["bits per token", "bits por token"],
   "score.uniform": ["bits per token, blind guess", "bits por token, palpite às cegas"],
@@ -339,5 +340,5 @@ export const words = {
   "api.javascript": ["JavaScript", "JavaScript"],
   "api.probs": ["Only the probabilities of the next token", "Só as probabilidades do próximo token"],
   "api.more": ["Beyond OpenAI's fields it takes top_k, min_p, typical_p, repeat_penalty and steer; beside completions there are /v1/probs, /v1/score, /v1/features and /v1/activations.", "Além dos campos da OpenAI, aceita top_k, min_p, typical_p, repeat_penalty e steer; além de completions há /v1/probs, /v1/score, /v1/features e /v1/activations."],
-  "api.docs": ["Documentation of the API", "Documentação da API"],
+  "api.docs": ["For programs:", "Para programas:"],
 };

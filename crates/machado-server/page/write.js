@@ -57,9 +57,10 @@ export function start() {
 /** The first prompt is one that the model may know something to say to. */
 function modelChanged() {
   writing?.abort();
-  const known = memory.read("storyModel");
-  if (known !== model().id) story.forgetIds();
-  memory.write("storyModel", model().id);
+  // Another model of the same name may have another vocabulary.
+  const { fingerprint } = model().meta;
+  if (memory.read("storyModel") !== fingerprint) story.forgetIds();
+  memory.write("storyModel", fingerprint);
   $("write-prompt").value = memory.read("prompt", null) ?? model().meta.sample_prompt ?? "";
   story.draft(beginning());
   showAll();

@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
+pub use self::query::Name;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -39,7 +40,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/tokenizer_info", get(tokenize::info))
         .route("/v1/run", get(run::run))
         .route("/v1/run/events", get(run::events))
-        .route("/docs", get(|| async { Redirect::to("/#api") }))
+        .route("/docs", get(|| async { Redirect::to("./#api") }))
         .route("/openapi.json", get(openapi::openapi))
         .route("/health", get(health::health))
         .route("/v1/health", get(health::health))

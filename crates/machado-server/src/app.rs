@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::config::ServerConfig;
 use crate::engine::{Engine, Job, Refused};
@@ -64,8 +65,11 @@ impl App {
     /// Takes over the model of the run that is watched, if there is another one since the last time.
     /// Who has begun with the one before goes on with it.
     pub fn renew(&self) {
-        if let Some(model) = self.run.as_ref().and_then(|run| (run.newer)()) {
-            tracing::info!(model = model.id, weights = model.fingerprint, "a newer model");
+        let newer = self.run.as_ref().and_then(|run| (run.newer)());
+        let known = self.models().next().map(|model| model.fingerprint.clone());
+        // The same weights written again are no other model, whose features would be looked for anew.
+        if let Some(model) = newer.filter(|model| Some(&model.fingerprint) != known.as_ref()) {
+            tracing::debug!(model = model.id, weights = model.fingerprint, "a newer model");
             *self.models[0].write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
         }
     }
@@ -115,6 +119,23 @@ impl App {
             ),
             Refused::Stopping => ApiError::shutting_down(),
         })
+    }
+
+    /// Waits for something, but not longer than a request may take.
+    ///
+    /// # Errors
+    /// If it takes longer.
+    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> ApiResult<T> {
+        let limit = self.config.limits.request;
+        timeout(limit, work).await.map_err(|_| self.took_too_long())
+    }
+
+    /// What is said when a request takes too long.
+    pub fn took_too_long(&self) -> ApiError {
+        let seconds = self.config.limits.request.as_secs();
+        let message =
+            format!("the request took longer than {seconds} seconds; ask for less at a time");
+        ApiError::unavailable("timeout", 1, message)
     }
 
     /// What is said where the engine let go of a request before its end.

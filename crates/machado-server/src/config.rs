@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::engine::EngineConfig;
+use crate::error::{ApiError, ApiResult};
 
 /// How models are served.
 #[derive(Clone, Debug)]
@@ -43,6 +44,21 @@ pub struct Limits {
     pub stall: Duration,
     /// How long requests may go on when the server is told to stop.
     pub shutdown: Duration,
+}
+
+impl Limits {
+    /// Checks that a prompt or text is not too long.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn check_prompt(&self, param: &str, tokens: usize) -> ApiResult<()> {
+        if tokens <= self.prompt_tokens {
+            return Ok(());
+        }
+        let most = self.prompt_tokens;
+        let message = format!("a {param} may have {most} tokens, but this one has {tokens}");
+        Err(ApiError::of(param, message))
+    }
 }
 
 impl Default for Limits {

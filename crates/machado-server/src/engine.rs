@@ -25,7 +25,7 @@ use machado_core::error::{Error, Result};
 use prometheus::IntCounter;
 
 pub use self::event::{Burst, Event, Step, TokenScore};
-pub use self::job::{Choice, Job, LaneKey, Pace, PromptScores, Wanted};
+pub use self::job::{Job, LaneKey, Pace, PromptScores, Wanted, Writing};
 pub use self::waiting::Refused;
 use self::waiting::Waiting;
 
@@ -81,6 +81,11 @@ impl Engine {
         self.waiting.submit(jobs)
     }
 
+    /// Drops all work, and takes no more.
+    pub fn stop(&self) {
+        self.waiting.stop();
+    }
+
     /// Texts being written, or prompts being read.
     pub fn active(&self) -> usize {
         self.waiting.active()
@@ -115,14 +120,13 @@ impl Drop for Engine {
 
 #[cfg(test)]
 mod tests {
-    use machado_core::generate::{Ending, GrowingText, Writer};
+    use machado_core::generate::Ending;
     use machado_core::layers::Activation;
     use machado_core::math::simd::VectorUnit;
     use machado_core::model::{
         Intervene, Intervention, LayerConfig, Model, ModelConfig, Reach, Site,
     };
-    use machado_core::rng::{Purpose, Rng};
-    use machado_core::sample::Sampler;
+    use machado_core::sample::{LogitChanges, Sampler};
     use machado_core::text::Standardize;
     use machado_core::tokenizer::{CharTokenizer, Tokenizer};
     use tokio::sync::mpsc::{Receiver, channel};
@@ -158,17 +162,19 @@ mod tests {
         let change = Intervention { site, reach: Reach::State, change: Arc::new(Broken) };
         let (changes, interventions): (&str, Arc<[Intervention]>) =
             if broken { ("broken", [change].into()) } else { ("", [].into()) };
-        let ending = Arc::new(Ending { tokens: 5, stop: Vec::new() });
-        let rng = Rng::new(1, Purpose::Generate, 0);
-        let text = GrowingText::new(ending);
-        let writer = Writer::new(Sampler::default(), model.unit, &[0], rng, text).unwrap();
+        let ending = Ending { tokens: 5, stop: Vec::new() };
+        let sampler = Sampler::default();
+        let writing = Writing::new(sampler, LogitChanges::default(), ending, 1, 3).unwrap();
         let wanted = Some(Wanted { top: 1, details: false });
         let job = Job {
             number: 0,
             lane: LaneKey { model: model.clone(), changes: changes.into(), interventions },
             prompt: vec![0; 1000].into(),
             prompt_scores: PromptScores::Each(Wanted { top: 1, details: false }),
-            choices: vec![Choice { number: 0, writer, space_is_there: false }],
+            choices: 0..1,
+            writing: writing.into(),
+            first: 0,
+            space_is_there: false,
             wanted,
             pace: Pace::STREAM,
             events,

@@ -70,6 +70,11 @@ impl ApiError {
             .with_code("invalid_api_key")
     }
 
+    /// Something that is not for whoever asks.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "permission_error", message)
+    }
+
     /// Not now, but in so many seconds.
     pub fn unavailable(code: &'static str, seconds: u32, message: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable_error", message);

@@ -66,17 +66,53 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> ApiResult<T> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        match inner.classify() {
-            serde_json::error::Category::Data if path != "." => {
-                ApiError::of(&path, format!("{path}: {inner}"))
-            }
-            serde_json::error::Category::Data => ApiError::invalid(inner.to_string()),
-            _ => ApiError::invalid(format!("the body is not JSON: {inner}")),
+        if inner.classify() == serde_json::error::Category::Data {
+            wrong_field(&path, &inner.to_string())
+        } else {
+            ApiError::invalid(format!("the body is not JSON: {inner}"))
         }
     })?;
     let end = deserializer.end();
     end.map_err(|error| ApiError::invalid(format!("the body is not JSON: {error}")))?;
     Ok(value)
+}
+
+/// An error about a field, in words that are not those of a programming language.
+fn wrong_field(path: &str, problem: &str) -> ApiError {
+    let mut message = problem.to_owned();
+    for (theirs, ours) in [
+        ("expected usize", "expected a whole number from 0"),
+        ("expected u32", "expected a whole number from 0"),
+        ("expected u64", "expected a whole number from 0"),
+        ("expected i64", "expected a whole number"),
+        ("expected f32", "expected a number"),
+        ("expected f64", "expected a number"),
+        ("expected a boolean", "expected true or false"),
+        ("expected a sequence", "expected a list"),
+        ("expected a map", "expected an object"),
+        (
+            "expected struct SteerField",
+            "expected an object such as {\"feature\": 12, \"strength\": 2}",
+        ),
+        ("expected struct StreamOptions", "expected an object such as {\"include_usage\": true}"),
+        ("invalid type: sequence", "invalid type: list"),
+        ("invalid type: map", "invalid type: object"),
+        ("invalid type: floating point", "invalid type: number"),
+        ("invalid type: integer", "invalid type: number"),
+        ("invalid value: integer", "invalid value: number"),
+    ] {
+        message = message.replace(theirs, ours);
+    }
+    let place = if path == "." { "" } else { path };
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    if let Some(missing) = missing {
+        let param = if place.is_empty() { missing.into() } else { format!("{place}.{missing}") };
+        return ApiError::of(&param, format!("{param} is missing"));
+    }
+    if place.is_empty() {
+        return ApiError::invalid(message);
+    }
+    ApiError::of(place, format!("{place}: {message}"))
 }
 
 #[cfg(test)]
@@ -104,7 +140,7 @@ mod tests {
         check(b"{\"a\": \"\xff\"}", "the body is not UTF-8 from byte 7 on", None);
         check(
             b"{\"_n\": \"x\"}",
-            "_n: invalid type: string \"x\", expected u64 at line 1 column 10",
+            "_n: invalid type: string \"x\", expected a whole number from 0 at line 1 column 10",
             Some("_n"),
         );
         check(b"{", "the body is not JSON: EOF while parsing an object at line 1 column 1", None);

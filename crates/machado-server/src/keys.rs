@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
@@ -15,6 +15,33 @@ use crate::error::ApiError;
 fn is_public(path: &str) -> bool {
     matches!(path, "/" | "/health" | "/v1/health" | "/docs" | "/openapi.json" | "/favicon.ico")
         || path.starts_with("/page/")
+}
+
+/// Refuses what the page of another site sends, unless that site may ask: a browser keeps the answer from
+/// it, but sends the request, and computing it takes time. Browsers say so in a header that no page can
+/// set.
+pub async fn check_site(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let origin = foreign_origin(&request, &app.config.cors_origins).map(str::to_owned);
+    match origin {
+        None => next.run(request).await,
+        Some(origin) => {
+            let message =
+                format!("pages of {origin} may not ask this server; --cors-origin lets them");
+            ApiError::forbidden(message).into_response()
+        }
+    }
+}
+
+/// The other site that a request comes from, if it may not ask.
+fn foreign_origin<'r>(request: &'r Request, allowed: &[String]) -> Option<&'r str> {
+    let header = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());
+    let is_other = header(HeaderName::from_static("sec-fetch-site")) == Some("cross-site");
+    if !is_other || request.method() == Method::GET {
+        return None;
+    }
+    let origin = header(header::ORIGIN).unwrap_or("another site");
+    let may_ask = allowed.iter().any(|known| known == "*" || known == origin);
+    (!may_ask).then_some(origin)
 }
 
 /// Lets a request through if it may ask.

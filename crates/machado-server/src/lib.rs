@@ -19,6 +19,7 @@ mod app;
 mod json;
 mod sse;
 mod tokens;
+mod sampling;
 mod steer;
 mod api;
 mod page;

@@ -24,8 +24,8 @@ pub async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) 
     let code = response.status().as_u16();
     guard.code = code;
     drop(guard);
-    let ms = began.elapsed().as_secs_f64() * 1e3;
-    tracing::debug!(%method, route, code, ms, id = name, "answered");
+    let ms = format!("{:.2}", began.elapsed().as_secs_f64() * 1e3);
+    tracing::debug!(%method, route, code, %ms, id = name, "answered");
     if let Ok(name) = HeaderValue::from_str(&name) {
         response.headers_mut().insert("x-request-id", name);
     }

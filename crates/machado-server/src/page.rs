@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::api::Name;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -75,7 +75,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/page/{name}", get(file))
 }
 
-async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn file(Name(name): Name, headers: HeaderMap) -> Response {
     send(&name, &headers)
 }
 

@@ -14,7 +14,7 @@ use crate::served::ServedModel;
 const METRICS: &str = "metrics.jsonl";
 
 /// After how much silence a training counts as stopped; an evaluation may take a while.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_secs(600);
 
 /// A run that can be watched.
 pub struct WatchedRun {

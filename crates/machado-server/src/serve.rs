@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use crate::config::ServerConfig;
 use crate::run::WatchedRun;
@@ -13,6 +15,9 @@ use crate::server::{Ended, Server, StartError};
 
 /// Threads that speak with clients, at most; those of the engine compute.
 const MOST_THREADS: usize = 4;
+
+/// Signals within this time are one.
+const ONE_SIGNAL: Duration = Duration::from_millis(300);
 
 /// Why models were not served.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +59,15 @@ pub fn serve(
         listening(address);
         signals.next().await;
         let _ = stop.send(());
+        let again = async {
+            // Some send one signal to the process and to its group.
+            sleep(ONE_SIGNAL).await;
+            signals.forget().await;
+            signals.next().await;
+        };
         tokio::select! {
             ended = running => Ok(ended.unwrap_or(Ended::CutOff)),
-            () = signals.next() => Ok(Ended::AtOnce),
+            () = again => Ok(Ended::AtOnce),
         }
     });
     // Requests that were cut off do not hold up the end.
@@ -82,6 +93,11 @@ impl Signals {
         })
     }
 
+    /// Forgets the signals that came already.
+    async fn forget(&mut self) {
+        let _ = timeout(Duration::ZERO, self.next()).await;
+    }
+
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -95,6 +111,8 @@ impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {})
     }
+
+    async fn forget(&mut self) {}
 
     async fn next(&mut self) {
         // Without it nobody could stop the server but by ending the process.

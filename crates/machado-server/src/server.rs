@@ -39,6 +39,9 @@ use crate::{api, keys, observe, page};
 /// How long a connection may take to say what it wants, and be kept with nothing to say.
 const HEADERS: Duration = Duration::from_secs(30);
 
+/// How long answers may take that say that the server stops.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How often a newer model of a run is looked for.
 const RENEW: Duration = Duration::from_secs(2);
 
@@ -155,8 +158,15 @@ impl Server {
         app.stopping.send_replace(true);
         let running = graceful.count();
         tracing::info!(connections = running, "stopping");
-        let ended = timeout(limits.shutdown, graceful.shutdown()).await;
-        if ended.is_ok() { Ended::Quietly } else { Ended::CutOff }
+        let shutdown = graceful.shutdown();
+        tokio::pin!(shutdown);
+        if timeout(limits.shutdown, &mut shutdown).await.is_ok() {
+            return Ended::Quietly;
+        }
+        // Whoever waits for the engine hears now that the server stops.
+        app.engine.stop();
+        let _ = timeout(LAST_WORDS, &mut shutdown).await;
+        Ended::CutOff
     }
 }
 
@@ -175,6 +185,7 @@ async fn renew(app: Arc<App>) {
 fn service(app: &Arc<App>) -> Service {
     let router: Router<()> = api::with_fallbacks(api::routes().merge(page::routes()))
         .layer(from_fn_with_state(app.clone(), keys::check))
+        .layer(from_fn_with_state(app.clone(), keys::check_site))
         .layer(option_layer(cors(&app.config.cors_origins)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(app.clone(), observe::observe))

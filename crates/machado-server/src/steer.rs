@@ -65,7 +65,9 @@ pub fn lane(
     let mut held: Vec<usize> = Vec::new();
     for (place, field) in steer.iter().enumerate() {
         let at = |name: &str| format!("steer[{place}].{name}");
-        let push = push(field).map_err(|(name, message)| ApiError::of(&at(name), message))?;
+        let push = push(field).map_err(|(name, message)| {
+            ApiError::of(&at(name), format!("{} {message}", at(name)))
+        })?;
         if !matches!(push, Push::Add(_)) {
             if held.contains(&field.feature) {
                 let message =
@@ -98,7 +100,7 @@ pub fn no_features(model: &ServedModel) -> String {
 
 fn push(field: &SteerField) -> Result<Push, (&'static str, String)> {
     let strength = || match field.strength {
-        None => Err(("strength", "expected a strength, such as 2".to_owned())),
+        None => Err(("strength", "is missing; 2 is twice the strongest".to_owned())),
         Some(strength) if strength.abs() <= MOST_STRENGTH => Ok(strength),
         Some(strength) => Err((
             "strength",

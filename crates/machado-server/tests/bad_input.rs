@@ -36,8 +36,8 @@ fn fields_of_the_wrong_type_are_named() {
     complete(json!({ "max_tokens": 1.5 }), "max_tokens", "1.5");
     complete(json!({ "stop": [1] }), "stop", "expected a string or a list of strings");
     complete(json!({ "logprobs": true }), "logprobs", "invalid type: boolean");
-    complete(json!({ "stream": "yes" }), "stream", "expected a boolean");
-    complete(json!({ "steer": [{}] }), "steer[0]", "missing field `feature`");
+    complete(json!({ "stream": "yes" }), "stream", "expected true or false");
+    complete(json!({ "steer": [{}] }), "steer[0].feature", "steer[0].feature is missing");
     complete(json!({ "logit_bias": { "1": "x" } }), "logit_bias", "expected a number");
 }
 
@@ -192,23 +192,57 @@ fn wrong_routes_methods_and_models_are_said() {
     assert_eq!(other.json()["error"]["code"], "model_not_found");
     check(&server().get("/tokenizer_info?model=gpt"), 404, json!("model"), "no model \"gpt\"");
     check(&server().get("/v1/run"), 404, Value::Null, "--run RUN");
-    check(&server().get("/v1/run/events?from=x"), 400, Value::Null, "from");
     check(&server().get("/page/none.js"), 404, Value::Null, "no file none.js");
+    check(&server().get("/page/%FF"), 400, Value::Null, "UTF-8");
 }
 
 #[test]
 fn what_is_missing_is_named() {
-    check(&server().post("/v1/score", &json!({})), 400, Value::Null, "missing field `text`");
-    check(&server().post("/detokenize", &json!({})), 400, Value::Null, "missing field `tokens`");
+    check(&server().post("/v1/score", &json!({})), 400, json!("text"), "text is missing");
+    check(&server().post("/detokenize", &json!({})), 400, json!("tokens"), "tokens is missing");
     check(&server().post("/tokenize", &json!({})), 400, json!("content"), "\"prompt\"");
     let unknown = server().post("/detokenize", &json!({ "tokens": [1, 99_999] }));
     check(&unknown, 400, json!("tokens"), "token id 99999");
     check(&server().post("/v1/probs", &json!({ "top": 0 })), 400, json!("top"), "from 1 to 1000");
     let hot = server().post("/v1/probs", &json!({ "temperature": -1 }));
-    check(&hot, 400, json!("temperature"), "0 or more");
+    check(&hot, 400, json!("temperature"), "from 0 to 2, not -1");
+    let filter = server().post("/v1/probs", &json!({ "min_p": 2 }));
+    check(&filter, 400, json!("min_p"), "from 0 to 1, not 2");
     check(&server().post("/v1/score", &json!({ "text": "a", "top": 51 })), 400, json!("top"), "50");
     let huge = json!({ "text": "a".repeat(100_000), "top": 50 });
     check(&server().post("/v1/score", &huge), 400, json!("top"), "ask for fewer");
+}
+
+/// A browser says that a request comes from the page of another site; whoever is no browser does not.
+#[test]
+fn the_page_of_another_site_may_not_ask_unless_it_is_named() {
+    let cors_origins = vec!["https://known.example".to_owned()];
+    let config = machado_server::ServerConfig { cors_origins, ..config() };
+    let naming = Running::start(vec![served("only", characters())], None, config);
+    let ask = |running: &Running, site: &str, origin: &str| {
+        let mut stream = TcpStream::connect(running.address).unwrap();
+        let head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+        let from = format!("Origin: {origin}\r\nSec-Fetch-Site: {site}\r\n");
+        let body = "{\"model\": \"only\"}";
+        let length = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all((head.to_owned() + &from + &length).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let status = |answer: String| answer[9..12].parse::<u16>().unwrap();
+    let plain = Running::start(vec![served("only", characters())], None, self::config());
+    for (running, site, origin, expected) in [
+        (&plain, "cross-site", "https://known.example", 403),
+        (&plain, "same-origin", "http://x", 200),
+        (&plain, "same-site", "http://x:3000", 200),
+        (&naming, "cross-site", "https://known.example", 200),
+        (&naming, "cross-site", "https://other.example", 403),
+    ] {
+        assert_eq!(status(ask(running, site, origin)), expected, "{site} {origin}");
+    }
+    let refused = ask(&plain, "cross-site", "https://known.example");
+    assert!(refused.contains("permission_error") && refused.contains("--cors-origin"), "{refused}");
 }
 
 #[test]

@@ -131,6 +131,12 @@ fn check_lists(request: &Value, choices: &[Value]) {
             let wanted = request["logprobs"].as_u64().unwrap() as usize;
             assert!((wanted.max(1)..=wanted + 1).contains(&top.as_object().unwrap().len()));
         }
+        // Neither more nor less than the text: where a token is a character, the tokens are the text.
+        if request["model"] == "char" {
+            let tokens: String =
+                list("tokens").iter().map(|token| token.as_str().unwrap()).collect();
+            assert_eq!(choice["text"], tokens, "{request}");
+        }
         let offsets: Vec<u64> =
             list("text_offset").iter().map(|offset| offset.as_u64().unwrap()).collect();
         assert!(offsets.is_sorted());
@@ -215,6 +221,12 @@ fn the_best_of_several_is_the_likeliest_one() {
     sorted.sort_by(|a, b| mean(b).total_cmp(&mean(a)));
     assert_eq!(texts(&best), [0, 1].map(|i| sorted[i]["text"].as_str().unwrap().to_owned()));
     assert_eq!(best["usage"]["completion_tokens"], 96);
+    // A prompt that is repeated does not count.
+    let repeated = server().complete(&json!({
+        "prompt": "a", "max_tokens": 12, "n": 2, "best_of": 8, "seed": 3, "logprobs": 0, "echo": true,
+    }));
+    let expected: Vec<String> = texts(&best).iter().map(|text| format!("a{text}")).collect();
+    assert_eq!(texts(&repeated), expected);
     let plain = server().complete(&json!({
         "prompt": "a", "max_tokens": 12, "best_of": 8, "seed": 3,
     }));

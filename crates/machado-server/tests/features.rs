@@ -615,7 +615,7 @@ fn what_makes_no_sense_is_said_in_the_one_shape() {
     let post = |body: &Value, param: Value, words: &str| {
         fails(&server().post("/v1/activations", body), 400, Value::Null, param, words);
     };
-    post(&json!({}), Value::Null, "missing field `text`");
+    post(&json!({}), json!("text"), "text is missing");
     post(&json!({ "text": 3 }), json!("text"), "expected a string");
     post(&json!({ "text": "a", "top": 101 }), json!("top"), "from 0 to 100, not 101");
     post(&json!({ "text": "a".repeat(2001) }), json!("text"), "2000 tokens, but this one has 2001");

@@ -34,7 +34,7 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn long_stream() -> Value {
-    json!({ "prompt": "a", "max_tokens": 4096, "n": 32, "stream": true, "logprobs": 5 })
+    json!({ "prompt": "a", "max_tokens": 4096, "n": 31, "stream": true, "logprobs": 5 })
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn texts_of_a_client_that_leaves_are_not_written_to_the_end() {
         drop(stream);
     }
     // Without a stream as well.
-    let whole = json!({ "prompt": "a", "max_tokens": 4096, "n": 32 });
+    let whole = json!({ "prompt": "a", "max_tokens": 4096, "n": 31 });
     drop(begin(&running, &whole));
     wait_until("texts go on without a reader", || {
         running.metric("machado_active_texts") + running.metric("machado_queue_depth") == 0.0
@@ -119,17 +119,33 @@ fn one_large_request_keeps_nobody_out() {
     drop(large);
 }
 
+/// A text whose reader takes nothing waits without a place.
+#[test]
+fn slow_readers_take_no_places() {
+    let engine = EngineConfig { threads: 1, parallel: 2, queue: 4 };
+    let running = running(ServerConfig { engine, ..config() });
+    let request = json!({ "prompt": "a", "max_tokens": 4096, "stream": true, "logprobs": 20 });
+    let slow: Vec<TcpStream> = (0..4).map(|_| begin(&running, &request)).collect();
+    for seed in 0..20 {
+        running.complete(&json!({ "prompt": "a", "max_tokens": 20, "seed": seed }));
+    }
+    wait_until("they keep places", || running.metric("machado_active_texts") == 0.0);
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert_eq!(answer.matches("\"finish_reason\":\"length\"").count(), 1);
+        assert_eq!(answer.matches("\"finish_reason\":null").count(), 4095);
+    }
+}
+
 #[test]
 fn too_many_are_told_to_come_again() {
     let engine = EngineConfig { threads: 1, parallel: 1, queue: 1 };
-    let running = running(ServerConfig { engine, ..config() });
-    // One is written (its reader takes nothing), one waits, and so the third is one too many.
-    let writes = begin(
-        &running,
-        &json!({
-            "prompt": "a", "max_tokens": 4096, "stream": true, "logprobs": 20,
-        }),
-    );
+    let limits = Limits { total_tokens: 1 << 21, max_tokens: 1 << 20, ..Limits::default() };
+    let running = running(ServerConfig { engine, limits, ..config() });
+    // One is written, which takes seconds; one waits; and so the third is one too many.
+    let writes = begin(&running, &json!({ "prompt": "a", "max_tokens": 1 << 20 }));
     wait_until("it is written", || running.metric("machado_active_texts") == 1.0);
     let waits = begin(&running, &json!({ "prompt": "a", "max_tokens": 2 }));
     wait_until("it waits", || running.metric("machado_queue_depth") >= 1.0);
@@ -167,13 +183,19 @@ fn whoever_is_served_when_the_server_stops_is_served_to_the_end() {
 
 #[test]
 fn whoever_takes_too_long_is_cut_off_when_the_server_stops() {
-    let limits = Limits { shutdown: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { total_tokens: 1 << 21, max_tokens: 1 << 20, ..Limits::default() };
+    let limits = Limits { shutdown: Duration::from_millis(200), ..limits };
     let mut running = running(ServerConfig { limits, ..config() });
-    // It reads nothing, so it never ends.
+    // It reads nothing, so it never ends; and one that waits for a whole answer hears why it is none.
+    let mut waits = begin(&running, &json!({ "prompt": "a", "max_tokens": 1 << 20 }));
+    wait_until("it is written", || running.metric("machado_active_texts") >= 1.0);
     let mut stream = begin(&running, &long_stream());
     let mut some = [0; 100];
     stream.read_exact(&mut some).unwrap();
     running.tell_to_stop();
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("shutting_down"), "{answer}");
     assert_eq!(running.ended(), Ended::CutOff);
 }
 

@@ -35,7 +35,10 @@ fn curves_come_while_they_grow_and_the_stream_ends_with_the_training() {
     assert_eq!((&run["name"], &run["state"]), (&json!("book"), &json!("training")));
     assert_eq!((&run["steps"], &run["total_steps"]), (&json!(2), &json!(9)));
     assert_eq!(run["events"].as_array().unwrap().len(), 2);
+    assert_eq!(run["next"], 2);
     assert_eq!(running.get("/v1/models").json()["data"][0]["meta"]["run"], true);
+    let wrong = running.get("/v1/run/events?from=x");
+    assert_eq!((wrong.status, wrong.json()["error"]["param"].clone()), (400, json!("from")));
 
     let mut stream = TcpStream::connect(running.address).unwrap();
     let request = "GET /v1/run/events?from=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

@@ -1,5 +1,7 @@
 //! One text being written: logits come in, tokens and text come out.
 
+use std::sync::Arc;
+
 use super::{FinishReason, GrowingText};
 use crate::error::Result;
 use crate::math::simd::VectorUnit;
@@ -26,12 +28,13 @@ impl Writer {
     /// # Errors
     /// If a number of the sampler is outside its range.
     pub fn new(
-        sampler: Sampler,
+        sampler: impl Into<Arc<Sampler>>,
         unit: VectorUnit,
         prompt: &[u32],
         rng: Rng,
         text: GrowingText,
     ) -> Result<Self> {
+        let sampler = sampler.into();
         let history = History::new(sampler.memory(), prompt);
         let draw = Draw::new(sampler, unit)?;
         let changer = LogitChanger::default();

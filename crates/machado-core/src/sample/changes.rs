@@ -1,6 +1,7 @@
 //! What OpenAI's API adds to logits: a bias for some tokens, and penalties on what was written.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -63,7 +64,8 @@ impl LogitChanges {
 /// Changes the logits of a text while it is written.
 #[derive(Clone, Debug, Default)]
 pub struct LogitChanger {
-    changes: LogitChanges,
+    /// Shared by all texts of a request.
+    changes: Arc<LogitChanges>,
     /// How often each token was written; nothing is counted where nothing is penalised.
     written: HashMap<u32, u32>,
     changed: Vec<f32>,
@@ -71,7 +73,8 @@ pub struct LogitChanger {
 
 impl LogitChanger {
     /// Nothing is written yet. The changes must have been checked.
-    pub fn new(changes: LogitChanges) -> Self {
+    pub fn new(changes: impl Into<Arc<LogitChanges>>) -> Self {
+        let changes = changes.into();
         Self { changes, written: HashMap::new(), changed: Vec::new() }
     }
 
@@ -85,7 +88,7 @@ impl LogitChanger {
         for &(id, bias) in &self.changes.bias {
             self.changed[id as usize] += bias;
         }
-        let LogitChanges { presence_penalty, frequency_penalty, .. } = self.changes;
+        let LogitChanges { presence_penalty, frequency_penalty, .. } = *self.changes;
         for (&id, &count) in &self.written {
             let penalty = presence_penalty + frequency_penalty * f64::from(count);
             self.changed[id as usize] -= penalty as f32;

@@ -41,6 +41,8 @@ pub struct ModelMeta {
     name: String,
     n_params: usize,
     vocabulary_size: usize,
+    /// Changes when the program or the weights do: `system_fingerprint` of what it writes.
+    fingerprint: String,
     /// `char`, `word` or `bpe`.
     tokenizer: &'static str,
     /// What is done to a text before it is read.
@@ -125,6 +127,7 @@ fn entry(app: &App, model: &ServedModel) -> ModelEntry {
         name: model.about.name.clone(),
         n_params: model.model.weights.len(),
         vocabulary_size: model.model.tokenizer.vocabulary_size(),
+        fingerprint: model.fingerprint.clone(),
         tokenizer: model.model.tokenizer.name(),
         standardize: standardize(model),
         layers: model.model.config.layer_names(),

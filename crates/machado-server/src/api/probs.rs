@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json as Answer;
 use axum::extract::State;
 use machado_core::math::softmax::log_sum;
-use machado_core::sample::{Sampler, likeliest};
+use machado_core::sample::likeliest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
@@ -15,7 +15,9 @@ use crate::app::App;
 use crate::engine::{Event, Job, Pace, PromptScores};
 use crate::error::{ApiError, ApiResult};
 use crate::json::Json;
+use crate::sampling::SamplingFields;
 use crate::steer::{self, SteerField};
+use crate::tokens::text_of;
 
 /// Candidates where the request does not say how many, and at most.
 const TOP: usize = 20;
@@ -27,7 +29,7 @@ pub struct ProbsRequest {
     /// The name of a model.
     pub model: Option<String>,
     /// A text or token ids.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub prompt: Option<PromptField>,
     /// Candidates, at most 1000. Default 20.
     pub top: Option<usize>,
@@ -87,18 +89,19 @@ pub async fn probs(
     if !(1..=MOST).contains(&top) {
         return Err(ApiError::of("top", format!("top must be from 1 to {MOST}, not {top}")));
     }
-    let sampler = Sampler {
-        temperature: request.temperature.unwrap_or(1.0),
-        top_k: request.top_k.filter(|&k| k > 0).map(|k| usize::try_from(k).unwrap_or(MOST)),
-        top_p: request.top_p.filter(|&p| p != 1.0),
-        min_p: request.min_p.filter(|&p| p != 0.0),
-        typical_p: request.typical_p.filter(|&p| p != 1.0),
-        ..Sampler::default()
+    let sampling = SamplingFields {
+        temperature: request.temperature,
+        top_k: request.top_k,
+        top_p: request.top_p,
+        min_p: request.min_p,
+        typical_p: request.typical_p,
+        ..SamplingFields::default()
     };
-    sampler.check()?;
+    let sampler = sampling.sampler(&model.model.tokenizer)?;
     let empty = PromptField::Text(String::new());
     let prompt = request.prompt.as_ref().unwrap_or(&empty);
     let encoded = model.encode_prompt(prompt, "prompt")?;
+    app.config.limits.check_prompt("prompt", encoded.ids.len())?;
     let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
     let (events, mut receiver) = mpsc::channel(1);
     let job = Job {
@@ -106,13 +109,16 @@ pub async fn probs(
         lane,
         prompt: model.model.tokenizer.begin(&encoded.ids).into(),
         prompt_scores: PromptScores::Next,
-        choices: Vec::new(),
+        choices: 0..0,
+        writing: Arc::default(),
+        first: 0,
+        space_is_there: false,
         wanted: None,
         pace: Pace::WHOLE,
         events,
     };
     app.submit(vec![job])?;
-    let Some(Event::Next { logits }) = receiver.recv().await else {
+    let Some(Event::Next { logits }) = app.in_time(receiver.recv()).await? else {
         return Err(app.given_up());
     };
     let log_sum = log_sum(model.unit, &logits, &mut Vec::new());
@@ -121,7 +127,7 @@ pub async fn probs(
     let shaped = sampler.distribution(&logits, &[]);
     let tokenizer = &model.model.tokenizer;
     let candidate = |(id, _): (u32, f64)| ProbsCandidate {
-        token: tokenizer.token(id),
+        token: text_of(tokenizer, id).0,
         id,
         logit: logits[id as usize],
         logprob: logprob(id as usize) as f32,

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use utoipa::{IntoParams, ToSchema};
 
-use super::query::Query;
+use super::query::{Query, number};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::run::{Log, WatchedRun};
@@ -42,13 +42,15 @@ pub struct RunAnswer {
     /// The lines of its metrics.jsonl.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
+    /// The number of the line that comes next; `/v1/run/events` goes on from there.
+    next: usize,
 }
 
 /// From where on.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 pub struct FromQuery {
     /// The number of the first line, from 0.
-    pub from: Option<usize>,
+    pub from: Option<String>,
 }
 
 /// A run and what has happened in it
@@ -56,7 +58,8 @@ pub struct FromQuery {
 pub async fn run(State(app): State<Arc<App>>) -> ApiResult<Answer<RunAnswer>> {
     let run = watched(&app)?.clone();
     let read = spawn_blocking(move || {
-        let events: Vec<Value> = run.log().read()?.into_iter().map(|(_, event)| event).collect();
+        let mut log = run.log();
+        let events: Vec<Value> = log.read()?.into_iter().map(|(_, event)| event).collect();
         let state = run.state(events.last()).name();
         let steps = events.iter().rev().find_map(|event| event["step"].as_u64()).unwrap_or(0);
         std::io::Result::Ok(RunAnswer {
@@ -67,6 +70,7 @@ pub async fn run(State(app): State<Arc<App>>) -> ApiResult<Answer<RunAnswer>> {
             steps,
             total_steps: run.total_steps,
             events,
+            next: log.lines(),
         })
     });
     match read.await {
@@ -92,9 +96,11 @@ pub async fn events(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let run = watched(&app)?.clone();
+    let first = query.0.from.map(|from| number("from", &from, 0..=usize::MAX)).transpose()?;
+    let first = first.unwrap_or(0);
     // A browser that comes again says what it had last.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse::<usize>().ok());
-    let from = last.map_or(query.0.from.unwrap_or(0), |last| last + 1);
+    let from = last.map_or(first, |last| last.saturating_add(1));
     let watch = Watch {
         app,
         log: Some(run.log()),

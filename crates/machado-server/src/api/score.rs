@@ -92,11 +92,8 @@ pub async fn score(
         return Err(ApiError::of("top", format!("top must be from 0 to {MOST_TOP}, not {top}")));
     }
     let encoded = model.encode(&request.text)?;
-    let (found, limit) = (encoded.ids.len(), app.config.limits.prompt_tokens);
-    if found > limit {
-        let message = format!("a text may have {limit} tokens, but this one has {found}");
-        return Err(ApiError::of("text", message));
-    }
+    let found = encoded.ids.len();
+    app.config.limits.check_prompt("text", found)?;
     check_top("top", top, found)?;
     let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
     let mut scores = Vec::with_capacity(found);
@@ -107,17 +104,23 @@ pub async fn score(
             lane,
             prompt: encoded.ids.into(),
             prompt_scores: PromptScores::Each(Wanted { top, details: true }),
-            choices: Vec::new(),
+            choices: 0..0,
+            writing: Arc::default(),
+            first: 0,
+            space_is_there: false,
             wanted: None,
             pace: Pace::WHOLE,
             events,
         };
         app.submit(vec![job])?;
-        while let Some(event) = receiver.recv().await {
-            if let Event::Scored { tokens, .. } = event {
-                scores.extend(tokens);
+        let all = async {
+            while let Some(event) = receiver.recv().await {
+                if let Event::Scored { tokens, .. } = event {
+                    scores.extend(tokens);
+                }
             }
-        }
+        };
+        app.in_time(all).await?;
         if scores.len() < found {
             return Err(app.given_up());
         }
@@ -130,16 +133,19 @@ fn summed(model: &ServedModel, scores: &[TokenScore], skipped: Vec<Skipped>) -> 
     let (mut offset, mut nats, mut scored_tokens, mut characters) = (0, 0.0, 0, 0);
     let mut tokens = Vec::with_capacity(scores.len());
     for score in scores {
-        let begins = text_of(tokenizer, score.id).1;
+        let (token, begins) = text_of(tokenizer, score.id);
         if let Some(logprob) = score.logprob {
             nats -= f64::from(logprob);
             scored_tokens += 1;
             characters += begins;
         }
-        let alternative =
-            |&(id, logprob): &(u32, f32)| Alternative { token: tokenizer.token(id), id, logprob };
+        let alternative = |&(id, logprob): &(u32, f32)| Alternative {
+            token: text_of(tokenizer, id).0,
+            id,
+            logprob,
+        };
         tokens.push(ScoredToken {
-            token: tokenizer.token(score.id),
+            token,
             id: score.id,
             offset,
             logprob: score.logprob,

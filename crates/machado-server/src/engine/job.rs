@@ -1,10 +1,15 @@
 //! What the engine is to do: read one prompt, and write some texts after it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use machado_core::generate::Writer;
+use machado_core::error::Result;
+use machado_core::generate::{Ending, GrowingText, Writer};
+use machado_core::math::simd::VectorUnit;
 use machado_core::model::Intervention;
+use machado_core::rng::{Purpose, Rng};
+use machado_core::sample::{LogitChanger, LogitChanges, Sampler};
 use tokio::sync::mpsc::Sender;
 
 use super::event::Event;
@@ -21,8 +26,15 @@ pub struct Job {
     pub prompt: Arc<[u32]>,
     /// What is wanted of the prompt.
     pub prompt_scores: PromptScores,
-    /// The texts.
-    pub choices: Vec<Choice>,
+    /// The numbers of the texts within the request.
+    pub choices: Range<usize>,
+    /// How they are written.
+    pub writing: Arc<Writing>,
+    /// The number of the first one among those of its prompt.
+    pub first: usize,
+    /// Whether the prompt ended with a space that was not read, since it belongs to the next word: then
+    /// one that a text begins with is there already.
+    pub space_is_there: bool,
     /// What is wanted of each token that is written.
     pub wanted: Option<Wanted>,
     /// How often news are sent.
@@ -31,16 +43,42 @@ pub struct Job {
     pub events: Sender<Event>,
 }
 
-/// A text to be written.
-#[derive(Debug)]
-pub struct Choice {
-    /// Its number within the request.
-    pub number: usize,
-    /// What draws its tokens.
-    pub writer: Writer,
-    /// Whether the prompt ended with a space that was not read, since it belongs to the next word: then
-    /// one that the text begins with is there already.
-    pub space_is_there: bool,
+/// How the texts of a request are written. All of them share it: there may be a hundred thousand, and a
+/// bias for each token.
+#[derive(Clone, Debug, Default)]
+pub struct Writing {
+    sampler: Arc<Sampler>,
+    changes: Arc<LogitChanges>,
+    ending: Arc<Ending>,
+    seed: u64,
+}
+
+impl Writing {
+    /// Draws as `sampler` says from logits with these changes.
+    ///
+    /// # Errors
+    /// If a number is outside its range.
+    pub fn new(
+        sampler: Sampler,
+        changes: LogitChanges,
+        ending: Ending,
+        seed: u64,
+        vocabulary_size: usize,
+    ) -> Result<Self> {
+        sampler.check()?;
+        changes.check(vocabulary_size)?;
+        let (sampler, changes, ending) = (sampler.into(), changes.into(), ending.into());
+        Ok(Self { sampler, changes, ending, seed })
+    }
+
+    /// Who writes one text of a prompt: the one that `machado generate` writes with the same seed.
+    pub(super) fn writer(&self, unit: VectorUnit, prompt: &[u32], number: usize) -> Writer {
+        let rng = Rng::new(self.seed, Purpose::Generate, number as u64);
+        let text = GrowingText::new(self.ending.clone());
+        let writer = Writer::new(self.sampler.clone(), unit, prompt, rng, text);
+        let writer = writer.expect("a sampler that was checked");
+        writer.with_changes(LogitChanger::new(self.changes.clone()))
+    }
 }
 
 /// What is wanted of a prompt.

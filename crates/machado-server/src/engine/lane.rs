@@ -2,6 +2,7 @@
 //! way.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,9 @@ use machado_core::model::{StreamState, Streams};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::event::{Event, TokenScore};
-use super::job::{Choice, Job, LaneKey, PromptScores};
+use super::job::{Job, LaneKey, PromptScores, Writing};
 use super::row::{Common, Row, Scorer, Sent};
-use super::waiting::Places;
+use super::waiting::{Places, Waiting};
 
 /// Tokens of prompts read between two tokens of the texts that are written, and of one prompt.
 const PIECE: usize = 512;
@@ -54,7 +55,11 @@ struct Reading {
     /// Scores that were not sent yet.
     unsent: Vec<TokenScore>,
     since: Instant,
-    choices: Vec<Choice>,
+    /// Whether there was no room for what was to be sent last.
+    is_full: bool,
+    choices: Range<usize>,
+    writing: Arc<Writing>,
+    first: usize,
     common: Arc<Common>,
     places: Places,
 }
@@ -114,12 +119,17 @@ impl Lane {
 
     /// Whether there is nothing to do but to wait for readers.
     pub fn only_waits(&self) -> bool {
-        let waits = |reading: &Reading| !reading.unsent.is_empty();
-        self.rows.is_empty() && self.joining.is_empty() && self.readings.iter().all(waits)
+        let none_writes = self.rows.is_empty() && self.joining.is_empty();
+        none_writes && self.readings.iter().all(|reading| reading.is_full)
     }
 
     pub fn add(&mut self, job: Job, places: Places) {
-        let common = Common { wanted: job.wanted, pace: job.pace, events: job.events };
+        let common = Common {
+            wanted: job.wanted,
+            pace: job.pace,
+            space_is_there: job.space_is_there,
+            events: job.events,
+        };
         self.readings.push_back(Reading {
             number: job.number,
             prompt: job.prompt,
@@ -129,17 +139,25 @@ impl Lane {
             scores: job.prompt_scores,
             unsent: Vec::new(),
             since: Instant::now(),
+            is_full: false,
             choices: job.choices,
+            writing: job.writing,
+            first: job.first,
             common: Arc::new(common),
             places,
         });
     }
 
-    /// Reads a piece of a prompt, and one token of each text. Returns how many tokens of prompts were
-    /// read and how many were written.
-    pub fn step(&mut self, now: Instant) -> [usize; 2] {
-        self.call_back(now);
-        let read = self.read(now);
+    /// Whether it has prompts to read.
+    pub fn has_prompts(&self) -> bool {
+        !self.readings.is_empty()
+    }
+
+    /// Writes one token of each text, and reads a piece of its prompts if it is its turn. Returns how
+    /// many tokens of prompts were read and how many were written.
+    pub fn step(&mut self, now: Instant, waiting: &Arc<Waiting>, reads: bool) -> [usize; 2] {
+        self.call_back(now, waiting);
+        let read = if reads { self.read(now) } else { 0 };
         [read, self.write(now)]
     }
 
@@ -242,9 +260,11 @@ impl Lane {
 
     /// Begins the texts of a prompt.
     fn begin(&mut self, mut reading: Reading, now: Instant) {
-        for choice in reading.choices {
+        for (place, number) in reading.choices.enumerate() {
+            let unit = self.key.model.unit;
+            let writer = reading.writing.writer(unit, &reading.prompt, reading.first + place);
             let place = reading.places.split_one();
-            let row = Row::new(reading.common.clone(), choice, place, now);
+            let row = Row::new(reading.common.clone(), number, writer, place, now);
             let (state, logits) = (reading.state.clone(), reading.logits.clone());
             self.joining.push(Outside { row, state, logits });
         }
@@ -292,21 +312,25 @@ impl Lane {
                 self.ids[number] = id;
                 continue;
             }
-            let row = self.rows.swap_remove(number);
+            let mut row = self.rows.swap_remove(number);
             self.ids.swap_remove(number);
             self.writing.leave(number);
             if let Some((state, logits)) = asides[number].take() {
+                row.leave_place();
                 self.aside.push(Outside { row, state, logits });
             }
         }
-        for (outside, next) in joining.into_iter().zip(of_joining) {
+        for (mut outside, next) in joining.into_iter().zip(of_joining) {
             match next {
                 Next::Read(id) => {
                     self.writing.join(&outside.state);
                     self.rows.push(outside.row);
                     self.ids.push(id);
                 }
-                Next::Aside => self.aside.push(outside),
+                Next::Aside => {
+                    outside.row.leave_place();
+                    self.aside.push(outside);
+                }
                 Next::Leave => {}
             }
         }
@@ -317,15 +341,16 @@ impl Lane {
     }
 
     /// Lets texts go on whose readers have room again.
-    fn call_back(&mut self, now: Instant) {
+    fn call_back(&mut self, now: Instant, waiting: &Arc<Waiting>) {
         for place in (0..self.aside.len()).rev() {
             let row = &mut self.aside[place].row;
             let sent = row.send(now);
             if sent == Sent::Full && now.saturating_duration_since(row.sent_at()) < LONGEST_WAIT {
                 continue;
             }
-            let outside = self.aside.swap_remove(place);
+            let mut outside = self.aside.swap_remove(place);
             if sent == Sent::Yes && !outside.row.is_finished() {
+                outside.row.take_place(waiting);
                 self.joining.push(outside);
             }
         }
@@ -354,11 +379,12 @@ impl Reading {
         };
         match events.try_send(event) {
             Ok(()) => {
-                self.since = now;
+                (self.since, self.is_full) = (now, false);
                 Sent::Yes
             }
             Err(TrySendError::Closed(_)) => Sent::Gone,
             Err(TrySendError::Full(event)) => {
+                self.is_full = true;
                 if let Event::Scored { tokens, .. } = event {
                     self.unsent = tokens;
                 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use machado_core::generate::Writer;
+use machado_core::generate::{FinishReason, Writer};
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::softmax::log_sum;
 use machado_core::tokenizer::Tokenizer;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::event::{Burst, Event, Step, TokenScore};
 use super::job::{Pace, Wanted};
-use super::waiting::Places;
+use super::waiting::{Places, Waiting};
 
 /// Tokens that a text may be ahead of a reader who does not take what is sent.
 const MOST_AHEAD: usize = 256;
@@ -23,6 +23,8 @@ const MOST_AHEAD: usize = 256;
 pub(super) struct Common {
     pub wanted: Option<Wanted>,
     pub pace: Pace,
+    /// See [`Job::space_is_there`](super::Job::space_is_there).
+    pub space_is_there: bool,
     pub events: Sender<Event>,
 }
 
@@ -35,10 +37,11 @@ pub(super) struct Row {
     burst: Burst,
     /// Scores of tokens whose text is held back, with the places where they begin and end in it.
     held: VecDeque<(TokenScore, [usize; 2])>,
-    /// See [`Choice::space_is_there`](super::Choice::space_is_there).
+    /// Whether a space that the text begins with is there already.
     space_is_there: bool,
     sent_at: Instant,
-    _place: Places,
+    /// Not while it waits for its reader, so that it keeps nobody else out.
+    place: Option<Places>,
 }
 
 /// What became of what was to be sent.
@@ -61,21 +64,38 @@ pub(super) struct Scorer {
 }
 
 impl Row {
-    pub fn new(common: Arc<Common>, choice: super::Choice, place: Places, now: Instant) -> Self {
+    pub fn new(
+        common: Arc<Common>,
+        number: usize,
+        writer: Writer,
+        place: Places,
+        now: Instant,
+    ) -> Self {
+        let space_is_there = common.space_is_there;
         Self {
             common,
-            writer: choice.writer,
-            burst: Burst { choice: choice.number, ..Burst::default() },
+            writer,
+            burst: Burst { choice: number, ..Burst::default() },
             held: VecDeque::new(),
-            space_is_there: choice.space_is_there,
+            space_is_there,
             sent_at: now,
-            _place: place,
+            place: Some(place),
         }
     }
 
     /// Whether the receiver is gone.
     pub fn is_gone(&self) -> bool {
         self.common.events.is_closed()
+    }
+
+    /// Gives its place to others while it waits for its reader.
+    pub fn leave_place(&mut self) {
+        self.place = None;
+    }
+
+    /// Takes a place again, at once: for a moment there may be more than there are to be.
+    pub fn take_place(&mut self, waiting: &Arc<Waiting>) {
+        self.place = Some(waiting.place());
     }
 
     /// Whether the text has ended.
@@ -108,10 +128,10 @@ impl Row {
             let text = self.writer.text();
             let score = scorer.score(Some(logits), id, wanted);
             self.held.push_back((score, [begin, text.len()]));
-            // A token goes out with the last of its text, and at the end if some of it went out.
-            let released = text.released();
+            // A token goes out with the last of its text; before a stop string if some of it went out.
+            let (released, stopped) = (text.released(), finished == Some(FinishReason::Stop));
             while let Some((_, [begin, end])) = self.held.front()
-                && (*end <= released || finished.is_some() && *begin < released)
+                && (if stopped { *begin < released } else { *end <= released })
             {
                 let (score, _) = self.held.pop_front().expect("the one that was looked at");
                 self.burst.tokens.push(score);

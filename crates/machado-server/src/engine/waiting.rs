@@ -12,6 +12,9 @@ use super::job::Job;
 /// Texts of one prompt that one thread writes; more are spread.
 const MOST_CHOICES: usize = 16;
 
+/// Places that may be waited for in all; each needs some memory.
+const MOST_WAITING: usize = 1 << 18;
+
 /// Why a request was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -72,10 +75,14 @@ impl Waiting {
         }
         // Requests are counted, not texts: one with many keeps nobody out, since requests take turns.
         let free = self.parallel.saturating_sub(self.active());
-        if waiting.requests.len() >= free + self.queue {
+        if waiting.requests.len() >= free.saturating_add(self.queue) {
             return Err(Refused::Full);
         }
-        waiting.places += jobs.iter().map(Job::places).sum::<usize>();
+        let places = jobs.iter().map(Job::places).sum::<usize>();
+        if waiting.places > 0 && waiting.places + places > MOST_WAITING {
+            return Err(Refused::Full);
+        }
+        waiting.places += places;
         let many = jobs.len() > 1;
         waiting.requests.push_back(jobs.into());
         drop(waiting);
@@ -138,6 +145,12 @@ impl Waiting {
             let places = Places { waiting: self.clone(), count };
             return Some(Taken::Job(Box::new(job), places));
         }
+    }
+
+    /// A place for a text that had one before.
+    pub fn place(self: &Arc<Self>) -> Places {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Places { waiting: self.clone(), count: 1 }
     }
 
     pub fn stop(&self) {

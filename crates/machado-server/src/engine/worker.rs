@@ -13,6 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// Works until the engine stops.
 pub(super) fn work(waiting: &Arc<Waiting>) {
     let mut lanes: Vec<Lane> = Vec::new();
+    let mut turn: usize = 0;
     loop {
         // Between two tokens one job at most, so that those who write are not kept waiting.
         let wait = if lanes.is_empty() {
@@ -22,10 +23,12 @@ pub(super) fn work(waiting: &Arc<Waiting>) {
         } else {
             Wait::No
         };
-        match waiting.take(wait) {
-            Taken::Stop => return,
-            Taken::Nothing => {}
-            Taken::Job(job, places) => {
+        let taken = waiting.take(wait);
+        if matches!(taken, Taken::Stop) {
+            return;
+        }
+        let step = || {
+            if let Taken::Job(job, places) = taken {
                 let lane = lanes.iter().position(|lane| lane.key() == &job.lane);
                 let lane = lane.unwrap_or_else(|| {
                     lanes.push(Lane::new(job.lane.clone()));
@@ -33,11 +36,17 @@ pub(super) fn work(waiting: &Arc<Waiting>) {
                 });
                 lanes[lane].add(*job, places);
             }
-        }
-        let step = || {
+            // One lane reads prompts, and they take turns: the more lanes, the longer would the texts wait.
+            let with_prompts = lanes.iter().filter(|lane| lane.has_prompts()).count();
+            turn += 1;
+            let mut reader = if with_prompts == 0 { 0 } else { turn % with_prompts };
             let now = Instant::now();
             for lane in &mut lanes {
-                waiting.count(lane.step(now));
+                let reads = lane.has_prompts() && reader == 0;
+                if lane.has_prompts() {
+                    reader = reader.wrapping_sub(1);
+                }
+                waiting.count(lane.step(now, waiting, reads));
             }
             lanes.retain(|lane| !lane.is_empty());
         };

@@ -115,13 +115,6 @@ impl CompletionChoice {
             (own, more) => *own = own.take().or(more),
         }
     }
-
-    /// The mean of the logarithms of its tokens' probabilities.
-    pub fn mean_logprob(&self) -> f64 {
-        let found = self.logprobs.iter().flat_map(|logprobs| &logprobs.token_logprobs).flatten();
-        let (sum, count) = found.fold((0.0, 0), |(sum, n), &p| (sum + f64::from(p), n + 1));
-        if count == 0 { f64::NEG_INFINITY } else { sum / f64::from(count) }
-    }
 }
 
 impl Logprobs {

@@ -29,6 +29,8 @@ struct PromptSoFar {
 #[derive(Clone, Debug)]
 struct ChoiceSoFar {
     characters: usize,
+    /// Logarithms of the probabilities of its own tokens, summed, and how many they are.
+    logprobs: (f64, usize),
     is_done: bool,
 }
 
@@ -37,7 +39,8 @@ impl Assembler {
         let tokenizer = &plan.model.model.tokenizer;
         let of_prompt = |ids: &[u32]| ids.iter().map(|&id| text_of(tokenizer, id).1).sum();
         let choices = plan.prompts.iter().flat_map(|prompt| {
-            let begun = ChoiceSoFar { characters: of_prompt(&prompt.ids), is_done: false };
+            let characters = of_prompt(&prompt.ids);
+            let begun = ChoiceSoFar { characters, logprobs: (0.0, 0), is_done: false };
             std::iter::repeat_n(begun, plan.best_of)
         });
         let choices = choices.collect();
@@ -52,6 +55,12 @@ impl Assembler {
     /// Tokens drawn so far.
     pub fn written(&self) -> usize {
         self.written
+    }
+
+    /// The mean of the logarithms of a text's own tokens' probabilities.
+    pub fn mean_logprob(&self, choice: usize) -> f64 {
+        let (sum, count) = self.choices[choice].logprobs;
+        if count == 0 { f64::NEG_INFINITY } else { sum / count as f64 }
     }
 
     /// Whether all texts have come to their ends.
@@ -159,6 +168,10 @@ impl Assembler {
     ) -> CompletionChoice {
         let tokens = &burst.tokens[from.tokens_end..to.tokens_end];
         let so_far = &mut self.choices[burst.choice];
+        for logprob in tokens.iter().filter_map(|token| token.logprob) {
+            so_far.logprobs.0 += f64::from(logprob);
+            so_far.logprobs.1 += 1;
+        }
         let mut delta = self.plan.delta(burst.choice, tokens, &mut so_far.characters);
         delta.text = burst.text[from.text_end..to.text_end].to_owned();
         if is_last {
@@ -188,7 +201,6 @@ impl Plan {
     ) -> CompletionChoice {
         let mut logprobs = Logprobs::default();
         let tokenizer = &self.model.model.tokenizer;
-        // Whoever asks for no scores has none here, unless the best of several texts is looked for.
         for score in scores {
             let (text, begins) = text_of(tokenizer, score.id);
             let top = score.logprob.map(|logprob| {
@@ -207,10 +219,9 @@ impl Plan {
             logprobs.text_offset.push(*characters);
             *characters += begins;
         }
-        let wanted = self.logprobs.is_some() || self.best_of > self.n;
         CompletionChoice {
             index,
-            logprobs: wanted.then_some(logprobs),
+            logprobs: self.logprobs.map(|_| logprobs),
             token_ids: self.token_ids.then(|| scores.iter().map(|score| score.id).collect()),
             ..CompletionChoice::default()
         }

@@ -1,10 +1,10 @@
 //! From a request to jobs: every field checked once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use machado_core::generate::{Ending, GrowingText, Writer};
-use machado_core::rng::{Purpose, Rng};
-use machado_core::sample::{Bans, LogitChanger, LogitChanges, REPETITION_WINDOW, Sampler};
+use machado_core::generate::Ending;
+use machado_core::sample::{Bans, LogitChanges, Sampler};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -12,17 +12,15 @@ use super::answer::{Extra, Skipped};
 use super::request::{CompletionRequest, OneOrMany, PromptField, Prompts};
 use crate::app::{App, now, random};
 use crate::config::Limits;
-use crate::engine::{Choice, Event, Job, LaneKey, Pace, PromptScores, Wanted};
+use crate::engine::{Event, Job, LaneKey, Pace, PromptScores, Wanted, Writing};
 use crate::error::{ApiError, ApiResult};
+use crate::sampling::SamplingFields;
 use crate::served::ServedModel;
 use crate::steer;
 use crate::tokens::{Encoded, check_top};
 
 /// Tokens of a text where the request does not say it.
 const MAX_TOKENS: usize = 16;
-
-/// The highest temperature, OpenAI's.
-const HOTTEST: f64 = 2.0;
 
 /// Likeliest tokens that can be asked for, at most.
 const MOST_TOP: usize = 1000;
@@ -84,12 +82,21 @@ impl Plan {
 
         let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
         let seed = request.seed.map_or_else(random, i64::cast_unsigned);
-        let writing = Writing {
-            sampler: sampler(&model, &request)?,
-            changes: changes(&model, &request)?,
-            ending: Arc::new(Ending { tokens: max_tokens, stop: stops(request.stop)? }),
-            seed,
+        let sampling = SamplingFields {
+            temperature: request.temperature,
+            top_k: request.top_k,
+            top_p: request.top_p,
+            min_p: request.min_p,
+            typical_p: request.typical_p,
+            repeat_penalty: request.repeat_penalty,
+            repeat_last_n: request.repeat_last_n,
         };
+        let tokenizer = &model.model.tokenizer;
+        let sampler = Sampler { bans: bans(&model, &request)?, ..sampling.sampler(tokenizer)? };
+        let changes = changes(&model, &request)?;
+        let ending = Ending { tokens: max_tokens, stop: stops(request.stop)? };
+        let size = tokenizer.vocabulary_size();
+        let writing = Arc::new(Writing::new(sampler, changes, ending, seed, size)?);
         // The likeliest text is found by the probabilities, and ids come with them.
         let token_ids = request.return_token_ids == Some(true);
         let wanted = (logprobs.is_some() || best_of > n || token_ids)
@@ -113,7 +120,7 @@ impl Plan {
         let pace = if streams { Pace::STREAM } else { Pace::WHOLE };
         let room = 16 + plan.choices();
         let (events, receiver) = mpsc::channel(room);
-        let jobs = plan.jobs_of(app, &lane, &writing, wanted, pace, &events)?;
+        let jobs = plan.jobs_of(app, &lane, &writing, wanted, pace, &events);
         Ok((plan, jobs, receiver))
     }
 
@@ -149,11 +156,11 @@ impl Plan {
         &mut self,
         app: &App,
         lane: &LaneKey,
-        writing: &Writing,
+        writing: &Arc<Writing>,
         wanted: Option<Wanted>,
         pace: Pace,
         events: &mpsc::Sender<Event>,
-    ) -> ApiResult<Vec<Job>> {
+    ) -> Vec<Job> {
         let mut jobs = Vec::new();
         for (number, prompt) in self.prompts.iter().enumerate() {
             let ids: Arc<[u32]> = self.model.model.tokenizer.begin(&prompt.ids).into();
@@ -168,48 +175,26 @@ impl Plan {
             }
             for first in (0..self.best_of).step_by(app.engine.most_choices()) {
                 let last = self.best_of.min(first + app.engine.most_choices());
-                let choice = |place: usize| {
-                    Ok(Choice {
-                        number: number * self.best_of + place,
-                        writer: writing.writer(&self.model, &ids, place as u64)?,
-                        // Where the prompt is repeated it stands without that space.
-                        space_is_there: prompt.space_waits && !self.echo,
-                    })
-                };
-                let choices = if self.writes_nothing { first..first } else { first..last };
+                let base = number * self.best_of;
+                let choices = base + first..base + last;
                 jobs.push(Job {
                     number: self.jobs.len(),
                     lane: lane.clone(),
                     prompt: ids.clone(),
                     prompt_scores,
-                    choices: choices.map(choice).collect::<ApiResult<_>>()?,
+                    choices: if self.writes_nothing { 0..0 } else { choices.clone() },
+                    writing: writing.clone(),
+                    first,
+                    // Where the prompt is repeated it stands without that space.
+                    space_is_there: prompt.space_waits && !self.echo,
                     wanted,
                     pace,
                     events: events.clone(),
                 });
-                let base = number * self.best_of;
-                self.jobs.push((number, base + first..base + last));
+                self.jobs.push((number, choices));
             }
         }
-        Ok(jobs)
-    }
-}
-
-/// How texts are written.
-struct Writing {
-    sampler: Sampler,
-    changes: LogitChanges,
-    ending: Arc<Ending>,
-    seed: u64,
-}
-
-impl Writing {
-    /// Who writes one text: the one that `machado generate` writes with the same seed.
-    fn writer(&self, model: &ServedModel, prompt: &[u32], number: u64) -> ApiResult<Writer> {
-        let rng = Rng::new(self.seed, Purpose::Generate, number);
-        let text = GrowingText::new(self.ending.clone());
-        let writer = Writer::new(self.sampler.clone(), model.unit, prompt, rng, text)?;
-        Ok(writer.with_changes(LogitChanger::new(self.changes.clone())))
+        jobs
     }
 }
 
@@ -234,14 +219,7 @@ fn encode(
     };
     let encode = |prompt| {
         let encoded = model.encode_prompt(prompt, "prompt")?;
-        if encoded.ids.len() > limits.prompt_tokens {
-            let message = format!(
-                "a prompt may have {} tokens, but one has {}",
-                limits.prompt_tokens,
-                encoded.ids.len()
-            );
-            return Err(ApiError::of("prompt", message));
-        }
+        limits.check_prompt("prompt", encoded.ids.len())?;
         Ok(encoded)
     };
     prompts.iter().map(encode).collect()
@@ -274,49 +252,6 @@ fn check_total(
     Err(ApiError::of(param, message))
 }
 
-fn sampler(model: &ServedModel, request: &CompletionRequest) -> ApiResult<Sampler> {
-    let temperature = request.temperature.unwrap_or(1.0);
-    if !(0.0..=HOTTEST).contains(&temperature) {
-        let message = format!("temperature must be from 0 to {HOTTEST}, not {temperature}");
-        return Err(ApiError::of("temperature", message));
-    }
-    let size = model.model.tokenizer.vocabulary_size();
-    let sampler = Sampler {
-        temperature,
-        // Of OpenAI, where 0 leaves only the likeliest.
-        top_p: share("top_p", request.top_p)?
-            .map(|p| p.max(f64::MIN_POSITIVE))
-            .filter(|&p| p < 1.0),
-        top_k: request.top_k.filter(|&k| k > 0).map(|k| usize::try_from(k).unwrap_or(size)),
-        min_p: share("min_p", request.min_p)?.filter(|&p| p > 0.0),
-        typical_p: share("typical_p", request.typical_p)?.filter(|&p| p > 0.0 && p < 1.0),
-        repetition_penalty: request.repeat_penalty.filter(|&penalty| penalty != 1.0),
-        repetition_window: request.repeat_last_n.unwrap_or(REPETITION_WINDOW),
-        bans: bans(model, request)?,
-    };
-    sampler.check().map_err(|error| {
-        // In the words of this API.
-        let error = error.to_string();
-        let (flag, rest) = error.split_once(' ').unwrap_or((&error, ""));
-        let param = match flag {
-            "--repetition-penalty" => "repeat_penalty",
-            "--repetition-window" => "repeat_last_n",
-            other => other.trim_start_matches("--"),
-        };
-        ApiError::of(param, format!("{param} {rest}"))
-    })?;
-    Ok(sampler)
-}
-
-fn share(param: &str, value: Option<f64>) -> ApiResult<Option<f64>> {
-    match value {
-        Some(value) if !(0.0..=1.0).contains(&value) => {
-            Err(ApiError::of(param, format!("{param} must be from 0 to 1, not {value}")))
-        }
-        value => Ok(value),
-    }
-}
-
 /// The tokens of `logit_bias` that are banned.
 fn bans(model: &ServedModel, request: &CompletionRequest) -> ApiResult<Bans> {
     let mut banned = Vec::new();
@@ -333,7 +268,7 @@ fn bans(model: &ServedModel, request: &CompletionRequest) -> ApiResult<Bans> {
 }
 
 fn changes(model: &ServedModel, request: &CompletionRequest) -> ApiResult<LogitChanges> {
-    let mut bias: Vec<(u32, f32)> = Vec::new();
+    let mut bias: BTreeMap<u32, f32> = BTreeMap::new();
     for (key, value) in request.logit_bias.iter().flatten() {
         if value == &Value::Bool(false) {
             continue;
@@ -345,18 +280,13 @@ fn changes(model: &ServedModel, request: &CompletionRequest) -> ApiResult<LogitC
             );
             return Err(ApiError::of("logit_bias", message));
         };
-        match bias.iter_mut().find(|(other, _)| *other == id) {
-            Some((_, sum)) => *sum += value as f32,
-            None => bias.push((id, value as f32)),
-        }
+        *bias.entry(id).or_default() += value as f32;
     }
-    let changes = LogitChanges {
-        bias,
+    Ok(LogitChanges {
+        bias: bias.into_iter().collect(),
         presence_penalty: request.presence_penalty.unwrap_or(0.0),
         frequency_penalty: request.frequency_penalty.unwrap_or(0.0),
-    };
-    changes.check(model.model.tokenizer.vocabulary_size())?;
-    Ok(changes)
+    })
 }
 
 /// The token that a key of `logit_bias` names, by its id or its text.

@@ -14,7 +14,7 @@ pub struct CompletionRequest {
     /// The name of a model; any, where only one is served.
     pub model: Option<String>,
     /// A text, token ids, or a list of either.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub prompt: Option<Prompts>,
     /// Tokens to write at most. Default 16; 0 writes nothing, to score the prompt with `echo`.
     pub max_tokens: Option<usize>,
@@ -35,7 +35,7 @@ pub struct CompletionRequest {
     /// Begin each text with its prompt, as the model read it.
     pub echo: Option<bool>,
     /// A text ends before the first of these: a string, or a list of strings.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub stop: Option<OneOrMany>,
     /// The same seed writes the same text.
     pub seed: Option<i64>,
@@ -44,7 +44,7 @@ pub struct CompletionRequest {
     /// What a token's logit loses for each time that it was written, from -2 to 2.
     pub frequency_penalty: Option<f64>,
     /// What is added to the logits of tokens, from -100 to 100, by id or by text; `false` bans.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Value>)]
     pub logit_bias: Option<BTreeMap<String, Value>>,
     /// Not supported: these models only write on.
     pub suffix: Option<String>,

@@ -13,7 +13,6 @@ use tokio::time::{Instant, timeout};
 use super::answer::{Completion, CompletionChoice, Extra, Usage};
 use super::assembler::Assembler;
 use super::plan::Plan;
-use super::whole::took_too_long;
 use crate::app::App;
 use crate::engine::Event;
 use crate::error::ApiError;
@@ -85,8 +84,7 @@ impl Stream {
                 Ok(0) => self.end(),
                 Ok(_) => self.push_taken(),
                 Err(_) if left <= sse::KEEP_ALIVE => {
-                    let message = took_too_long(&self.app);
-                    self.fail(ApiError::unavailable("timeout", 1, message));
+                    self.fail(self.app.took_too_long());
                 }
                 Err(_) => self.out.extend_from_slice(sse::PING),
             }
