@@ -197,7 +197,7 @@ fn files_and_tests_that_documents_name_exist() {
     for name in DOCUMENTS {
         let folder = root().join(name);
         for word in quoted(&document(name)) {
-            let is_path = word.contains('/') && !word.contains(' ') && word.contains('.');
+            let is_path = word.contains('/') && !word.contains([' ', ':']) && word.contains('.');
             let of_a_run = word.starts_with("runs/") || word.starts_with("optimizer/");
             if is_path && !of_a_run && !word.contains("[") {
                 let from_root = root().join(&word).exists();
