@@ -105,6 +105,28 @@ pub(crate) const TINY: &[&str] = &[
     "5",
 ];
 
+/// An autoencoder so small that a test takes a moment.
+pub(crate) const SMALL: &[&str] =
+    &["--features", "32", "--k", "3", "--positions", "20000", "--batch-size", "256"];
+
+/// A model that knows its text a little.
+pub(crate) const KNOWING: &[&str] = &[
+    "--units",
+    "16",
+    "--window",
+    "32",
+    "--batch-size",
+    "8",
+    "--steps",
+    "300",
+    "--learning-rate",
+    "0.01",
+    "--split",
+    "0.8:0.2",
+    "--sample-every",
+    "0",
+];
+
 /// A text that can be learnt, with capitals, accents and line ends.
 pub(crate) fn text() -> String {
     let words = ["A cor", "do céu", "é azul,", "e o mar", "também;", "mas à noite\n"];

@@ -1,28 +1,6 @@
 use serde_json::Value;
 
-use crate::harness::Place;
-
-/// An autoencoder so small that a test takes a moment.
-const SMALL: &[&str] =
-    &["--features", "32", "--k", "3", "--positions", "20000", "--batch-size", "256"];
-
-/// A model that knows its text a little.
-const KNOWING: &[&str] = &[
-    "--units",
-    "16",
-    "--window",
-    "32",
-    "--batch-size",
-    "8",
-    "--steps",
-    "300",
-    "--learning-rate",
-    "0.01",
-    "--split",
-    "0.8:0.2",
-    "--sample-every",
-    "0",
-];
+use crate::harness::{KNOWING, Place, SMALL};
 
 impl Place {
     /// A place with a run in `run` and its autoencoder in `run/sae`.

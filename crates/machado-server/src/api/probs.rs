@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::completions::{PromptField, Skipped};
 use crate::app::App;
-use crate::engine::{Event, Job, Pace, PromptScores};
+use crate::engine::{Event, Job, PromptScores};
 use crate::error::{ApiError, ApiResult};
 use crate::json::Json;
 use crate::sampling::SamplingFields;
@@ -104,19 +104,8 @@ pub async fn probs(
     app.config.limits.check_prompt("prompt", encoded.ids.len())?;
     let lane = steer::lane(&model, request.steer.as_deref(), request.steer_reach.as_deref())?;
     let (events, mut receiver) = mpsc::channel(1);
-    let job = Job {
-        number: 0,
-        lane,
-        prompt: model.model.tokenizer.begin(&encoded.ids).into(),
-        prompt_scores: PromptScores::Next,
-        choices: 0..0,
-        writing: Arc::default(),
-        first: 0,
-        space_is_there: false,
-        wanted: None,
-        pace: Pace::WHOLE,
-        events,
-    };
+    let prompt = model.model.tokenizer.begin(&encoded.ids).into();
+    let job = Job::reading(lane, prompt, PromptScores::Next, events);
     app.submit(vec![job])?;
     let Some(Event::Next { logits }) = app.in_time(receiver.recv()).await? else {
         return Err(app.given_up());

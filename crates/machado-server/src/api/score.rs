@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::completions::Skipped;
 use crate::app::App;
-use crate::engine::{Event, Job, Pace, PromptScores, TokenScore, Wanted};
+use crate::engine::{Event, Job, PromptScores, TokenScore, Wanted};
 use crate::error::{ApiError, ApiResult};
 use crate::json::Json;
 use crate::served::ServedModel;
@@ -99,19 +99,8 @@ pub async fn score(
     let mut scores = Vec::with_capacity(found);
     if found > 0 {
         let (events, mut receiver) = mpsc::channel(16);
-        let job = Job {
-            number: 0,
-            lane,
-            prompt: encoded.ids.into(),
-            prompt_scores: PromptScores::Each(Wanted { top, details: true }),
-            choices: 0..0,
-            writing: Arc::default(),
-            first: 0,
-            space_is_there: false,
-            wanted: None,
-            pace: Pace::WHOLE,
-            events,
-        };
+        let each = PromptScores::Each(Wanted { top, details: true });
+        let job = Job::reading(lane, encoded.ids.into(), each, events);
         app.submit(vec![job])?;
         let all = async {
             while let Some(event) = receiver.recv().await {

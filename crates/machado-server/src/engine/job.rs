@@ -136,6 +136,28 @@ impl PartialEq for LaneKey {
 }
 
 impl Job {
+    /// Only reads a prompt.
+    pub fn reading(
+        lane: LaneKey,
+        prompt: Arc<[u32]>,
+        prompt_scores: PromptScores,
+        events: Sender<Event>,
+    ) -> Self {
+        Self {
+            number: 0,
+            lane,
+            prompt,
+            prompt_scores,
+            choices: 0..0,
+            writing: Arc::default(),
+            first: 0,
+            space_is_there: false,
+            wanted: None,
+            pace: Pace::WHOLE,
+            events,
+        }
+    }
+
     /// Places that it takes: one for each text, and one while only a prompt is read.
     pub(super) fn places(&self) -> usize {
         self.choices.len().max(1)
