@@ -139,8 +139,9 @@ def extensions(subject):
     choice = subject.complete(max_tokens=30, user="someone", extra_body={
         "return_token_ids": True, "repeat_penalty": 1.3, "repeat_last_n": 32}).choices[0]
     same(len(choice.token_ids), 30, "token ids")
-    same(ask(f"{subject.url}/detokenize", {"tokens": choice.token_ids}).json()["content"], choice.text,
-         "their text")
+    content = ask(f"{subject.url}/detokenize", {"tokens": choice.token_ids}).json()["content"]
+    # The space before a word belongs to its token, but the prompt ends with it already.
+    same(content.removeprefix(" "), choice.text.removeprefix(" "), "their text")
 
 
 @check("characters that the model does not know are left out")
