@@ -61,7 +61,7 @@ fn one_button_changes_every_word_and_the_choice_is_remembered() {
     browser.click("#tab-write");
     assert_eq!(browser.text("#write-go"), "Escrever");
     // Numbers are written as in the language.
-    browser.wait("/\\d,\\d%/.test(document.querySelector('#write-candidates').textContent)");
+    browser.wait("/\\d,\\d+%/.test(document.querySelector('#write-candidates').textContent)");
 }
 
 #[test]
