@@ -65,6 +65,11 @@ impl Serving {
         self.child.wait().unwrap();
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Sends a signal, `INT` or `TERM`.
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
