@@ -54,7 +54,7 @@ pub struct ServeArgs {
     #[arg(long, help_heading = "Network")]
     pub insecure: bool,
 
-    /// Another site whose pages may ask from a browser, such as https://example.org, or * for all; may
+    /// Another site whose pages may ask from a browser, such as `https://example.org`, or * for all; may
     /// be given more than once
     #[arg(long, value_name = "ORIGIN", value_parser = origin, help_heading = "Network")]
     pub cors_origin: Vec<String>,
