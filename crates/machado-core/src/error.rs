@@ -196,9 +196,11 @@ pub enum Error {
         source: rayon::ThreadPoolBuildError,
     },
 
-    /// The system would not start the thread that prepares batches.
-    #[error("could not start a thread to prepare batches")]
-    PrefetchThread {
+    /// The system would not start a single thread.
+    #[error("could not start a thread to {purpose}")]
+    Thread {
+        /// What it is for.
+        purpose: &'static str,
         /// Why not.
         source: std::io::Error,
     },

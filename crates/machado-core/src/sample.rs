@@ -19,6 +19,7 @@ pub use ban::Bans;
 pub use changes::{LogitChanger, LogitChanges};
 pub use history::History;
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use self::shape::{Kept, shape};
@@ -166,17 +167,21 @@ impl Sampler {
 pub fn likeliest(probabilities: &[f64], count: usize) -> Vec<(u32, f64)> {
     let mut found: Vec<(u32, f64)> =
         (0..).zip(probabilities.iter().copied()).filter(|&(_, p)| p > 0.0).collect();
-    let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    keep_first(&mut found, count, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    found
+}
+
+/// Leaves the `count` first items of an order that has no ties, sorted.
+pub fn keep_first<T>(items: &mut Vec<T>, count: usize, order: impl Fn(&T, &T) -> Ordering) {
     if count == 0 {
-        return Vec::new();
+        items.clear();
     }
     // Vocabularies may have tens of thousands of tokens: only those that are shown are sorted.
-    if count < found.len() {
-        found.select_nth_unstable_by(count - 1, order);
-        found.truncate(count);
+    if count < items.len() {
+        items.select_nth_unstable_by(count - 1, &order);
+        items.truncate(count);
     }
-    found.sort_unstable_by(order);
-    found
+    items.sort_unstable_by(order);
 }
 
 /// Draws tokens; keeps its buffers.

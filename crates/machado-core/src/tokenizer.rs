@@ -51,6 +51,14 @@ pub struct TokenSize {
     pub bytes: u64,
 }
 
+impl TokenSize {
+    /// That of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let begins = bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80);
+        Self { characters: begins.count() as u64, bytes: bytes.len() as u64 }
+    }
+}
+
 /// What to do with a character that is not in the vocabulary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -278,8 +286,7 @@ impl Tokenizer {
         let size = |id: u32| {
             bytes.clear();
             self.push_token(id, &mut bytes);
-            let begins = bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80);
-            TokenSize { characters: begins.count() as u64, bytes: bytes.len() as u64 }
+            TokenSize::of(&bytes)
         };
         (0..self.vocabulary_size() as u32).map(size).collect()
     }

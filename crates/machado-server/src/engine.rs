@@ -67,7 +67,7 @@ impl Engine {
             match thread.spawn(move || worker::work(&waiting)) {
                 Ok(worker) => engine.workers.push(worker),
                 Err(_) if number > 0 => break,
-                Err(source) => return Err(Error::PrefetchThread { source }),
+                Err(source) => return Err(Error::Thread { purpose: "write texts", source }),
             }
         }
         Ok(engine)

@@ -1,6 +1,6 @@
 //! Between texts of requests and tokens.
 
-use machado_core::tokenizer::{Tokenizer, UnknownPolicy};
+use machado_core::tokenizer::{TokenSize, Tokenizer, UnknownPolicy};
 
 use crate::api::completions::{PromptField, Skipped};
 use crate::error::{ApiError, ApiResult};
@@ -89,7 +89,7 @@ pub fn check_top(param: &str, top: usize, tokens: usize) -> ApiResult<()> {
 pub fn text_of(tokenizer: &Tokenizer, id: u32) -> (String, usize) {
     let mut bytes = Vec::new();
     tokenizer.push_token(id, &mut bytes);
-    let begins = bytes.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
+    let begins = TokenSize::of(&bytes).characters as usize;
     let text = String::from_utf8(bytes).unwrap_or_else(|error| {
         // As OpenAI writes tokens that are no whole characters.
         let bytes = error.as_bytes().iter().map(|byte| format!("\\x{byte:02x}"));

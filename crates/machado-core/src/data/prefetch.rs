@@ -30,7 +30,7 @@ impl<T: Send + 'static> Prefetch<T> {
         let thread = std::thread::Builder::new()
             .name("machado-batches".into())
             .spawn(work)
-            .map_err(|source| Error::PrefetchThread { source })?;
+            .map_err(|source| Error::Thread { purpose: "prepare batches", source })?;
         Ok(Self { items: Some(items), thread: Some(thread) })
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::sae::{Sae, add_scaled, dot};
 use super::stats::rank_p_value;
 use crate::rng::{Purpose, Rng};
+use crate::sample::keep_first;
 
 /// Rounds in which groups are made.
 const GROUP_ROUNDS: usize = 30;
@@ -62,12 +63,7 @@ pub fn neighbours(
         let mut all: Vec<(usize, f32)> = others
             .map(|&other| (other, dot(sae.direction(feature), sae.direction(other))))
             .collect();
-        let order = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if all.len() > count && count > 0 {
-            all.select_nth_unstable_by(count - 1, order);
-        }
-        all.truncate(count);
-        all.sort_by(order);
+        keep_first(&mut all, count, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         all
     };
     of.iter().map(nearest).collect()

@@ -19,6 +19,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
 pub use self::answer::Skipped;
+pub use self::plan::MAX_TOKENS;
 use self::plan::Plan;
 use self::request::CompletionRequest;
 pub use self::request::PromptField;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use axum::Json as Answer;
 use axum::extract::State;
+use machado_core::sample::REPETITION_WINDOW;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::completions::MAX_TOKENS;
 use super::query::{Name, Query};
 use super::tokenize::ModelQuery;
 use crate::app::App;
@@ -93,8 +95,8 @@ pub async fn props(
     let limits = &app.config.limits;
     Ok(Answer(json!({
         "default_generation_settings": {
-            "n_predict": 16, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0,
-            "repeat_penalty": 1.0, "repeat_last_n": 64, "presence_penalty": 0.0, "frequency_penalty": 0.0,
+            "n_predict": MAX_TOKENS, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0,
+            "repeat_penalty": 1.0, "repeat_last_n": REPETITION_WINDOW, "presence_penalty": 0.0, "frequency_penalty": 0.0,
         },
         "total_slots": app.config.engine.parallel,
         "queue": app.config.engine.queue,

@@ -1,6 +1,5 @@
 //! The training of a run.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +105,7 @@ pub async fn events(
         log: Some(run.log()),
         run,
         from,
-        ready: VecDeque::from([Bytes::from_static(b"retry: 2000\n\n")]),
+        ready: Some(Bytes::from_static(b"retry: 2000\n\n")),
         sent_at: Instant::now(),
         is_done: false,
     };
@@ -132,7 +131,7 @@ struct Watch {
     /// Out of here while it is read.
     log: Option<Log>,
     from: usize,
-    ready: VecDeque<Bytes>,
+    ready: Option<Bytes>,
     sent_at: Instant,
     is_done: bool,
 }
@@ -140,7 +139,7 @@ struct Watch {
 impl Watch {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(piece) = self.ready.pop_front() {
+            if let Some(piece) = self.ready.take() {
                 self.sent_at = Instant::now();
                 return Some(piece);
             }
@@ -161,9 +160,9 @@ impl Watch {
             }
             self.is_done = events.last().is_some_and(|(_, event)| event["event"] == "done");
             if !out.is_empty() {
-                self.ready.push_back(out.into());
+                self.ready = Some(out.into());
             } else if self.sent_at.elapsed() >= sse::KEEP_ALIVE {
-                self.ready.push_back(Bytes::from_static(sse::PING));
+                self.ready = Some(Bytes::from_static(sse::PING));
             } else if !self.is_done {
                 sleep(LOOK).await;
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json as Answer;
 use axum::extract::State;
-use machado_core::tokenizer::UnknownPolicy;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -131,8 +130,6 @@ pub async fn info(
 /// The token after which a text begins, for clients that need one: the end of a line.
 fn begin_of_text(model: &ServedModel) -> Option<String> {
     let tokenizer = &model.model.tokenizer;
-    let mut encoding = tokenizer.encoding(UnknownPolicy::Skip, "text");
-    tokenizer.encode_piece("\n", &mut encoding).ok()?;
-    (encoding.ids.len() == 1 && tokenizer.decode(&encoding.ids.to_vec()) == "\n")
-        .then(|| "\n".to_owned())
+    let start = tokenizer.decode(&[tokenizer.start()]);
+    (start == "\n").then_some(start)
 }

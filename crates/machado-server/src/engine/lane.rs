@@ -30,6 +30,8 @@ pub(super) struct Lane {
     beginning: StreamState,
     /// Prompts that are read, a piece of each in turn.
     readings: VecDeque<Reading>,
+    /// Prompts that are read, of which not all was sent.
+    read: Vec<Reading>,
     writing: Streams,
     /// The texts that are written, in the order of the rows of `writing`.
     rows: Vec<Row>,
@@ -97,6 +99,7 @@ impl Lane {
             reader,
             beginning,
             readings: VecDeque::new(),
+            read: Vec::new(),
             writing,
             rows: Vec::new(),
             joining: Vec::new(),
@@ -112,6 +115,7 @@ impl Lane {
 
     pub fn is_empty(&self) -> bool {
         self.readings.is_empty()
+            && self.read.is_empty()
             && self.rows.is_empty()
             && self.joining.is_empty()
             && self.aside.is_empty()
@@ -120,7 +124,7 @@ impl Lane {
     /// Whether there is nothing to do but to wait for readers.
     pub fn only_waits(&self) -> bool {
         let none_writes = self.rows.is_empty() && self.joining.is_empty();
-        none_writes && self.readings.iter().all(|reading| reading.is_full)
+        none_writes && self.readings.iter().chain(&self.read).all(|reading| reading.is_full)
     }
 
     pub fn add(&mut self, job: Job, places: Places) {
@@ -158,6 +162,7 @@ impl Lane {
     pub fn step(&mut self, now: Instant, waiting: &Arc<Waiting>, reads: bool) -> [usize; 2] {
         self.call_back(now, waiting);
         let read = if reads { self.read(now) } else { 0 };
+        self.begin_read(now);
         [read, self.write(now)]
     }
 
@@ -176,11 +181,6 @@ impl Lane {
                 }
                 Sent::Yes => {}
             }
-            if reading.left() == 0 {
-                // What was found out at its end had no room before.
-                self.begin(reading, now);
-                continue;
-            }
             if group.is_empty() {
                 steps = reading.left().min(LONGEST_PIECE);
                 wanted = reading.scores;
@@ -197,13 +197,19 @@ impl Lane {
             return 0;
         }
         self.read_together(&mut group, steps);
-        // Behind those that wait.
-        self.readings.extend(group);
-        self.finish_readings(now);
-        steps * self.ids.len()
+        let tokens = steps * group.len();
+        for reading in group {
+            if reading.left() > 0 {
+                // Behind those that wait.
+                self.readings.push_back(reading);
+            } else {
+                self.read.push(reading);
+            }
+        }
+        tokens
     }
 
-    /// Reads the next `steps` tokens of each prompt of a group; leaves in `ids` one for each.
+    /// Reads the next `steps` tokens of each prompt of a group.
     fn read_together(&mut self, group: &mut [Reading], steps: usize) {
         self.reader.leave_all();
         group.iter().for_each(|reading| self.reader.join(&reading.state));
@@ -236,24 +242,15 @@ impl Lane {
             reading.logits.clear();
             reading.logits.extend_from_slice(self.reader.logits(row));
         }
-        self.ids.truncate(rows);
     }
 
-    /// Begins the texts of prompts that are read.
-    fn finish_readings(&mut self, now: Instant) {
-        let mut place = 0;
-        while let Some(reading) = self.readings.get_mut(place) {
-            if reading.left() > 0 {
-                place += 1;
-                continue;
-            }
+    /// Begins the texts of prompts that are read, once all that was found out of them is sent.
+    fn begin_read(&mut self, now: Instant) {
+        for mut reading in std::mem::take(&mut self.read) {
             match reading.send(now) {
-                Sent::Full => place += 1,
-                Sent::Gone => drop(self.readings.remove(place)),
-                Sent::Yes => {
-                    let reading = self.readings.remove(place).expect("the one that was sent");
-                    self.begin(reading, now);
-                }
+                Sent::Full => self.read.push(reading),
+                Sent::Gone => {}
+                Sent::Yes => self.begin(reading, now),
             }
         }
     }
@@ -297,13 +294,12 @@ impl Lane {
         let of_joining: Vec<Next> =
             joining.iter_mut().map(|outside| write(&mut outside.row, &outside.logits)).collect();
 
-        let takes_a_seat = |next: &Next| *next == Next::Aside;
-        let mut asides: Vec<Option<(StreamState, Vec<f32>)>> = (of_rows.iter().enumerate())
-            .map(|(number, next)| {
-                takes_a_seat(next)
-                    .then(|| (self.writing.state_of(number), self.writing.logits(number).to_vec()))
-            })
-            .collect();
+        // What they take along is there until the first one leaves.
+        let take_along = |number: usize| {
+            (number, self.writing.state_of(number), self.writing.logits(number).to_vec())
+        };
+        let set_aside = (0..of_rows.len()).filter(|&number| of_rows[number] == Next::Aside);
+        let mut asides: Vec<(usize, StreamState, Vec<f32>)> = set_aside.map(take_along).collect();
         self.ids.clear();
         self.ids.resize(of_rows.len(), 0);
         // From the last one on, so that whoever takes the place of one that leaves is done already.
@@ -315,7 +311,7 @@ impl Lane {
             let mut row = self.rows.swap_remove(number);
             self.ids.swap_remove(number);
             self.writing.leave(number);
-            if let Some((state, logits)) = asides[number].take() {
+            if let Some((_, state, logits)) = asides.pop_if(|aside| aside.0 == number) {
                 row.leave_place();
                 self.aside.push(Outside { row, state, logits });
             }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use machado_core::generate::{FinishReason, Writer};
 use machado_core::math::simd::VectorUnit;
 use machado_core::math::softmax::log_sum;
+use machado_core::sample::keep_first;
 use machado_core::tokenizer::Tokenizer;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
@@ -212,18 +213,12 @@ impl Scorer {
 
     /// The likeliest tokens, of equals the smaller id first.
     fn likeliest(&mut self, logits: &[f32], count: usize) -> impl Iterator<Item = u32> {
-        let order =
-            |a: &u32, b: &u32| logits[*b as usize].total_cmp(&logits[*a as usize]).then(a.cmp(b));
-        let count = count.min(logits.len());
         self.order.clear();
         if count > 0 {
             self.order.extend(0..logits.len() as u32);
-            if count < logits.len() {
-                self.order.select_nth_unstable_by(count - 1, order);
-                self.order.truncate(count);
-            }
-            self.order.sort_unstable_by(order);
         }
+        let logit = |id: &u32| logits[*id as usize];
+        keep_first(&mut self.order, count, |a, b| logit(b).total_cmp(&logit(a)).then(a.cmp(b)));
         self.order.iter().copied()
     }
 }

@@ -95,7 +95,7 @@ impl Waiting {
     }
 
     /// The next job, if there is one and room for it. Requests take turns, so that one with many jobs
-    /// does not keep the others waiting. `None` as the time to wait does not wait.
+    /// does not keep the others waiting.
     pub fn take(self: &Arc<Self>, wait: Wait) -> Taken {
         let mut waiting = self.lock();
         loop {

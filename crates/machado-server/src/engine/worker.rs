@@ -37,16 +37,13 @@ pub(super) fn work(waiting: &Arc<Waiting>) {
                 lanes[lane].add(*job, places);
             }
             // One lane reads prompts, and they take turns: the more lanes, the longer would the texts wait.
-            let with_prompts = lanes.iter().filter(|lane| lane.has_prompts()).count();
-            turn += 1;
-            let mut reader = if with_prompts == 0 { 0 } else { turn % with_prompts };
+            let with_prompts: Vec<usize> =
+                (0..lanes.len()).filter(|&place| lanes[place].has_prompts()).collect();
+            turn = turn.wrapping_add(1);
+            let reader = with_prompts.get(turn % with_prompts.len().max(1)).copied();
             let now = Instant::now();
-            for lane in &mut lanes {
-                let reads = lane.has_prompts() && reader == 0;
-                if lane.has_prompts() {
-                    reader = reader.wrapping_sub(1);
-                }
-                waiting.count(lane.step(now, waiting, reads));
+            for (place, lane) in lanes.iter_mut().enumerate() {
+                waiting.count(lane.step(now, waiting, reader == Some(place)));
             }
             lanes.retain(|lane| !lane.is_empty());
         };

@@ -109,21 +109,23 @@ impl Assembler {
 
     /// What an event adds, in one delta for each token. A token without text has none, unless it is
     /// scored.
-    pub fn each(&mut self, event: Event, mut visit: impl FnMut(CompletionChoice)) {
+    pub fn each(&mut self, event: Event) -> Vec<CompletionChoice> {
         match event {
-            Event::Scored { job, tokens } => self.scored(job, &tokens).into_iter().for_each(visit),
+            Event::Scored { job, tokens } => self.scored(job, &tokens),
             Event::Written(burst) => {
+                let mut deltas = Vec::with_capacity(burst.steps.len());
                 let mut from = Step::default();
                 for (number, &to) in burst.steps.iter().enumerate() {
                     let is_last = number + 1 == burst.steps.len();
                     let delta = self.written_to(&burst, [from, to], is_last);
                     if from != to || delta.finish_reason.is_some() {
-                        visit(delta);
+                        deltas.push(delta);
                     }
                     from = to;
                 }
+                deltas
             }
-            Event::Next { .. } => {}
+            Event::Next { .. } => Vec::new(),
         }
     }
 

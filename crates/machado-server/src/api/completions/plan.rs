@@ -8,7 +8,7 @@ use machado_core::sample::{Bans, LogitChanges, Sampler};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::answer::{Extra, Skipped};
+use super::answer::{Completion, CompletionChoice, Extra, Skipped, Usage};
 use super::request::{CompletionRequest, OneOrMany, PromptField, Prompts};
 use crate::app::{App, now, random};
 use crate::config::Limits;
@@ -20,7 +20,7 @@ use crate::steer;
 use crate::tokens::{Encoded, check_top};
 
 /// Tokens of a text where the request does not say it.
-const MAX_TOKENS: usize = 16;
+pub const MAX_TOKENS: usize = 16;
 
 /// Likeliest tokens that can be asked for, at most.
 const MOST_TOP: usize = 1000;
@@ -137,6 +137,25 @@ impl Plan {
     /// Tokens of all prompts.
     pub fn prompt_tokens(&self) -> usize {
         self.prompts.iter().map(|prompt| prompt.ids.len()).sum()
+    }
+
+    /// An answer, or a chunk of it.
+    pub fn completion(
+        &self,
+        choices: Vec<CompletionChoice>,
+        usage: Option<Option<Usage>>,
+        machado: Option<Extra>,
+    ) -> Completion<'_> {
+        Completion {
+            id: &self.name,
+            object: "text_completion",
+            created: self.created,
+            model: &self.model.id,
+            system_fingerprint: &self.model.fingerprint,
+            choices,
+            usage,
+            machado,
+        }
     }
 
     /// What was left out of the prompts.

@@ -10,7 +10,7 @@ use futures_util::stream::unfold;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout};
 
-use super::answer::{Completion, CompletionChoice, Extra, Usage};
+use super::answer::{CompletionChoice, Extra, Usage};
 use super::assembler::Assembler;
 use super::plan::Plan;
 use crate::app::App;
@@ -100,11 +100,9 @@ impl Stream {
 
     fn push_taken(&mut self) {
         let mut taken = std::mem::take(&mut self.taken);
-        let mut deltas = Vec::new();
         for event in taken.drain(..) {
-            self.assembler.each(event, |delta| deltas.push(delta));
+            self.assembler.each(event).into_iter().for_each(|delta| self.push(delta));
         }
-        deltas.into_iter().for_each(|delta| self.push(delta));
         self.taken = taken;
     }
 
@@ -114,17 +112,7 @@ impl Stream {
     }
 
     fn push_chunk(&mut self, choices: Vec<CompletionChoice>, usage: Option<Option<Usage>>) {
-        let plan = self.assembler.plan();
-        let chunk = Completion {
-            id: &plan.name,
-            object: "text_completion",
-            created: plan.created,
-            model: &plan.model.id,
-            system_fingerprint: &plan.model.fingerprint,
-            machado: self.extra.take(),
-            choices,
-            usage,
-        };
+        let chunk = self.assembler.plan().completion(choices, usage, self.extra.take());
         sse::push(&mut self.out, &chunk);
     }
 

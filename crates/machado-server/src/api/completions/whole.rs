@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc::Receiver;
 
-use super::answer::{Completion, CompletionChoice, Usage};
+use super::answer::{CompletionChoice, Usage};
 use super::assembler::Assembler;
 use super::plan::Plan;
 use crate::app::App;
@@ -36,17 +36,9 @@ pub(super) async fn collect(
     }
     let written = assembler.written();
     let plan = assembler.plan();
-    let completion = Completion {
-        id: &plan.name,
-        object: "text_completion",
-        created: plan.created,
-        model: &plan.model.id,
-        system_fingerprint: &plan.model.fingerprint,
-        choices: best(&assembler, choices),
-        usage: Some(Some(Usage::new(plan.prompt_tokens(), written))),
-        machado: plan.extra(),
-    };
-    Ok(Json(completion).into_response())
+    let usage = Usage::new(plan.prompt_tokens(), written);
+    let choices = best(&assembler, choices);
+    Ok(Json(plan.completion(choices, Some(Some(usage)), plan.extra())).into_response())
 }
 
 /// The likeliest texts of each prompt, numbered anew.
